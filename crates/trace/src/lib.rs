@@ -1,0 +1,35 @@
+//! The data model of rehearsal: times, exchanges, outcomes, and the Parquet files they live in.
+//!
+//! A *trace* is exchanges in time order ([`Exchange`], [`TraceWriter`], [`TraceReader`]); a *run* is the directory of files that one
+//! replay leaves behind ([`OutcomeRow`], [`OutcomeWriter`], [`LatencyWriter`], [`RunInfo`]). Everything else meets in these files.
+
+mod error;
+mod exchange;
+mod issue;
+mod latency;
+pub mod limits;
+mod meta;
+mod name;
+mod outcome;
+mod parts;
+mod read;
+pub mod rules;
+mod run;
+pub mod schema;
+mod sort;
+mod time;
+mod write;
+
+pub use error::{Error, Result};
+pub use exchange::{Effect, Exchange, Flag, Flags, Header, Kind, Txn, Yield, escape_text};
+pub use issue::{Issue, Issues};
+pub use latency::{LatencyRow, LatencyWriter};
+pub use meta::{Loss, Redaction, Source, TraceMeta, Undecoded};
+pub use name::{Name, Names};
+pub use outcome::{ErrorClass, OutcomeRow, OutcomeWriter};
+pub use parts::{Part, part_files};
+pub use read::{Batch, Row, TraceReader, trace_files};
+pub use run::{ClockPair, RunInfo, RunStatus, read_run_info, write_run_info};
+pub use sort::TraceSorter;
+pub use time::{RunNs, TraceNs};
+pub use write::{AtomicFile, TraceWriter};

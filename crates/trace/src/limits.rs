@@ -1,0 +1,26 @@
+//! Everything in the data model that can grow, and how far it may.
+
+/// Bytes of one request or response body that are kept; the true size is recorded beside it.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// A row group is closed when its encoded size reaches this.
+pub const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
+/// Rows gathered in memory before they are encoded.
+pub const BATCH_ROWS_MAX: usize = 8192;
+/// Body and text bytes gathered in memory before they are encoded.
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Exchanges held in memory while sorting, in bytes; past it they go to a sorted run on disk.
+pub const SORT_BYTES_MAX: usize = 128 << 20;
+/// Sorted runs merged at once.
+pub const SORT_RUNS_MAX: usize = 64;
+/// Distinct names an interner remembers.
+pub const NAMES_MAX: usize = 65_536;
+/// Kinds of issue one source may have; the rest is counted under `other`.
+pub const ISSUE_KINDS_MAX: usize = 256;
+/// Rows of outcomes held before a part is closed whatever the clock says.
+pub const PART_ROWS_MAX: usize = 4_000_000;
+/// Closed parts of outcomes are joined up to this size.
+pub const PART_BYTES_MAX: u64 = 256 << 20;
+/// Latency series (collection × operation × phase) of a run; the rest goes to `other`.
+pub const SERIES_MAX: usize = 1000;
+/// Different sessions that a trace's footer counts; past it, it counts no further ones.
+pub const SESSIONS_COUNTED_MAX: usize = 4 << 20;

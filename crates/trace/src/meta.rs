@@ -1,0 +1,107 @@
+//! What the footer of a trace says about where it came from and what was lost on the way.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Issue;
+
+/// A file, stream or generator a trace came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// File name without folders, `-` for standard input, or the generator's name.
+    pub name: String,
+    /// Bytes read.
+    pub bytes: u64,
+    /// XXH3 (128 bits, hex) of those bytes.
+    pub hash: String,
+}
+
+/// What was read, decoded, dropped and missing. Packets read = decoded + the sum of `dropped`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Packets in the capture.
+    pub packets_read: u64,
+    /// Packets whose payload reached a connection, or that carried none.
+    pub packets_decoded: u64,
+    /// Packets not decoded, by reason.
+    pub packets_dropped: BTreeMap<String, u64>,
+    /// Payload bytes put in order and handed on.
+    pub bytes_reassembled: u64,
+    /// Payload bytes that were never captured.
+    pub bytes_missing: u64,
+    /// Payload bytes seen more than once.
+    pub bytes_repeated: u64,
+    /// Connections, by protocol.
+    pub connections: BTreeMap<String, u64>,
+    /// Connections with no dissector: `port guess` → packets and bytes.
+    pub undecoded: BTreeMap<String, Undecoded>,
+}
+
+impl Loss {
+    /// Takes the account of another file over.
+    pub fn add(&mut self, more: &Self) {
+        self.packets_read += more.packets_read;
+        self.packets_decoded += more.packets_decoded;
+        self.bytes_reassembled += more.bytes_reassembled;
+        self.bytes_missing += more.bytes_missing;
+        self.bytes_repeated += more.bytes_repeated;
+        add_counts(&mut self.packets_dropped, &more.packets_dropped);
+        add_counts(&mut self.connections, &more.connections);
+        for (name, more) in &more.undecoded {
+            let undecoded = self.undecoded.entry(name.clone()).or_default();
+            undecoded.connections += more.connections;
+            undecoded.packets += more.packets;
+            undecoded.bytes += more.bytes;
+        }
+    }
+}
+
+fn add_counts(all: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
+    more.iter().for_each(|(name, count)| *all.entry(name.clone()).or_default() += count);
+}
+
+/// Traffic that no dissector took.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undecoded {
+    /// Connections.
+    pub connections: u64,
+    /// Packets.
+    pub packets: u64,
+    /// Payload bytes.
+    pub bytes: u64,
+}
+
+/// How secrets were masked before the first write.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    /// Name of the policy: `default`, `off`.
+    pub policy: String,
+    /// Values masked, by kind.
+    pub masked: BTreeMap<String, u64>,
+}
+
+/// The footer of a trace. Deterministic: the same input and seed give the same text.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TraceMeta {
+    /// `rehearsal` and its version.
+    pub tool: String,
+    /// Wall clock at trace time 0, ns since the Unix epoch; `None` where there is none (synthesized).
+    pub wall_start_unix_ns: Option<i64>,
+    /// What it came from.
+    pub sources: Vec<Source>,
+    /// Rows.
+    pub exchanges: u64,
+    /// Different sessions; counted up to [`crate::limits::SESSIONS_COUNTED_MAX`].
+    pub sessions: u64,
+    /// First byte of the last request, ns since trace start.
+    pub span_ns: i64,
+    /// Losses; `None` where nothing was captured.
+    pub loss: Option<Loss>,
+    /// What was odd.
+    pub issues: Vec<Issue>,
+    /// How secrets were masked.
+    pub redaction: Redaction,
+    /// How it was made: options of the synthesizer or scaler, and the seed.
+    pub origin: Option<serde_json::Value>,
+}

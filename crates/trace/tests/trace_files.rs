@@ -1,0 +1,257 @@
+//! Traces survive a round trip whole, come out sorted whatever order they went in, and are refused when they are something else.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use trace::{
+    Effect, Exchange, Flag, Flags, Header, Kind, Name, Names, TraceMeta, TraceNs, TraceReader, TraceSorter, TraceWriter, Txn,
+    Yield,
+};
+
+fn read_all(path: &Path) -> Vec<Exchange> {
+    let mut reader = TraceReader::open(path).unwrap();
+    let mut names = Names::default();
+    let mut all = Vec::new();
+    while let Some(batch) = reader.next_batch().unwrap() {
+        all.extend(batch.rows().map(|row| row.to_exchange(&mut names)));
+    }
+    all
+}
+
+fn full_exchange() -> Exchange {
+    Exchange {
+        at: TraceNs(7),
+        session: 3,
+        seq: 2,
+        stream: 1,
+        kind: Kind::Message,
+        effect: Effect::Admin,
+        txn: Some(Txn { name: "checkout".into(), id: "42".into() }),
+        protocol: "http".into(),
+        version: "1.1".into(),
+        endpoint: "127.0.0.1:6333".into(),
+        collection: "mixtral".into(),
+        operation: "POST /collections/{}/points/search".into(),
+        method: "POST".into(),
+        target: "/collections/mixtral/points/search?a=1".into(),
+        headers: Some(vec![
+            Header { name: "Host".into(), value: Bytes::from_static(b"x") },
+            Header { name: "X-Raw".into(), value: Bytes::from_static(&[0xff, 0x00]) },
+        ]),
+        request: Some(Bytes::from_static(b"{\"vector\":[1]}")),
+        request_bytes: 321,
+        response_bytes: 654,
+        items: 9,
+        status: Some("200".into()),
+        ok: Some(true),
+        first_byte_ns: Some(11),
+        latency_ns: Some(12),
+        answer_hash: Some(u64::MAX),
+        answer_ids: Some(vec!["1".into(), "b".into()]),
+        yields: vec![Yield { name: "cursor".into(), value: "77".into() }],
+        response: Some(Bytes::from_static(b"{}")),
+        flags: Flags::default().with(Flag::Setup).with(Flag::Redacted),
+        ..Exchange::default()
+    }
+}
+
+#[test]
+fn every_field_survives_a_round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    let mut writer = TraceWriter::create(&path).unwrap();
+    let empty = Exchange::default();
+    writer.push(&empty).unwrap();
+    writer.push(&full_exchange()).unwrap();
+    let meta = writer.finish(TraceMeta { wall_start_unix_ns: Some(5), ..TraceMeta::default() }).unwrap();
+
+    assert_eq!((meta.exchanges, meta.sessions, meta.span_ns), (2, 2, 7));
+    assert_eq!(read_all(&path), [empty, Exchange { id: 1, origin: 1, ..full_exchange() }]);
+    let reader = TraceReader::open(&path).unwrap();
+    assert_eq!(reader.metas(), [meta]);
+}
+
+#[test]
+fn columns_that_are_not_opened_are_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    let mut writer = TraceWriter::create(&path).unwrap();
+    writer.push(&full_exchange()).unwrap();
+    writer.finish(TraceMeta::default()).unwrap();
+
+    let mut reader = TraceReader::open_columns(&path, Some(&["collection"])).unwrap();
+    let batch = reader.next_batch().unwrap().unwrap();
+    let row = batch.row(0);
+    assert_eq!((row.collection(), row.at(), row.operation(), row.request()), ("mixtral", TraceNs(7), "", None));
+}
+
+#[test]
+fn exchanges_out_of_order_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    let mut writer = TraceWriter::create(&path).unwrap();
+    writer.push(&full_exchange()).unwrap();
+    let error = writer.push(&Exchange::default()).unwrap_err().to_string();
+    assert!(error.contains("sort them first"), "{error}");
+    drop(writer);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "an unfinished trace leaves nothing behind");
+}
+
+#[test]
+fn files_of_another_kind_or_version_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("text.parquet");
+    std::fs::write(&text, "hello").unwrap();
+    let error = TraceReader::open(&text).err().unwrap().to_string();
+    assert!(error.contains("not a readable Parquet file"), "{error}");
+
+    let outcomes = trace::OutcomeWriter::new(dir.path());
+    let mut outcomes = outcomes;
+    outcomes.push(&outcome(1)).unwrap();
+    outcomes.finish().unwrap();
+    let part = &trace::part_files(dir.path()).unwrap()[0].path;
+    let error = TraceReader::open(part).err().unwrap().to_string();
+    assert!(error.contains("a rehearsal outcomes file of version 1, wanted a rehearsal trace file of version 1"), "{error}");
+}
+
+fn outcome(id: u64) -> trace::OutcomeRow<'static> {
+    trace::OutcomeRow {
+        id,
+        copy: 0,
+        phase: "constant",
+        worker: 0,
+        session: 0,
+        stream: 0,
+        conn: 1,
+        kind: Kind::Request,
+        effect: Effect::Read,
+        txn: None,
+        protocol: "http",
+        collection: "c",
+        operation: "o",
+        target: "http://127.0.0.1:1",
+        due: trace::RunNs(0),
+        blocked_ns: 0,
+        queued_ns: 0,
+        sent: None,
+        first_byte: None,
+        done: None,
+        connect_ns: None,
+        status: None,
+        ok: false,
+        error: Some(trace::ErrorClass::Refused),
+        items: 0,
+        request_bytes: 0,
+        response_bytes: 0,
+        matched: None,
+        recall: None,
+    }
+}
+
+#[test]
+fn parts_are_joined_and_a_wider_part_covers_narrower_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = trace::OutcomeWriter::new(dir.path());
+    for id in 0..10 {
+        writer.push(&outcome(id)).unwrap();
+        if id % 3 == 2 {
+            writer.roll().unwrap();
+        }
+    }
+    let unfinished = trace::part_files(dir.path()).unwrap();
+    assert_eq!(unfinished.len(), 3, "three parts are closed, the fourth is still being written");
+    let narrow = std::fs::read(&unfinished[1].path).unwrap();
+    assert_eq!(writer.finish().unwrap(), 10);
+
+    let parts = trace::part_files(dir.path()).unwrap();
+    assert_eq!(parts.iter().map(|part| (part.first, part.last)).collect::<Vec<_>>(), [(0, 3)]);
+    assert_eq!(ids(&parts[0].path), (0..10).collect::<Vec<_>>());
+
+    std::fs::write(&unfinished[1].path, narrow).unwrap();
+    assert_eq!(trace::part_files(dir.path()).unwrap(), parts, "a part that a joined one covers does not count twice");
+}
+
+fn ids(path: &Path) -> Vec<u64> {
+    use arrow::array::AsArray;
+    use arrow::datatypes::UInt64Type;
+    let file = std::fs::File::open(path).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let column =
+        |batch: arrow::array::RecordBatch| batch.column_by_name("id").unwrap().as_primitive::<UInt64Type>().values().to_vec();
+    reader.flat_map(|batch| column(batch.unwrap())).collect()
+}
+
+#[test]
+fn a_failed_trace_leaves_the_old_file_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    std::fs::write(&path, "precious").unwrap();
+    drop(TraceWriter::create(&path).unwrap());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+fn exchange(at: i64, session: u64, seq: u32) -> Exchange {
+    let request = Some(Bytes::from(vec![b'x'; (at % 50) as usize]));
+    Exchange {
+        at: TraceNs(at),
+        session,
+        seq,
+        target: format!("/{at}").into(),
+        method: Name::from("GET"),
+        request,
+        ..Exchange::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Sorting in little memory, through many runs on disk, gives the bytes that sorting in much memory gives.
+    #[test]
+    fn sorting_on_disk_equals_sorting_in_memory(rows in prop::collection::vec((0i64..1000, 0u64..5), 1..200), bytes_max in 1usize..20_000) {
+        let dir = tempfile::tempdir().unwrap();
+        let rows: Vec<Exchange> = rows.iter().enumerate().map(|(i, (at, session))| exchange(*at, *session, i as u32)).collect();
+        let mut files = Vec::new();
+        for (name, memory) in [("small", bytes_max), ("large", usize::MAX)] {
+            let path = dir.path().join(name);
+            let mut sorter = TraceSorter::with_memory(&path, memory);
+            for row in &rows {
+                sorter.push(row.clone()).unwrap();
+            }
+            sorter.finish(TraceMeta::default()).unwrap();
+            files.push(std::fs::read(&path).unwrap());
+        }
+        prop_assert_eq!(&files[0], &files[1]);
+        prop_assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "the runs on disk are gone");
+
+        let mut expected = rows.clone();
+        expected.sort_by_key(Exchange::order);
+        let start = expected[0].at;
+        for (id, row) in expected.iter_mut().enumerate() {
+            (row.id, row.origin, row.at) = (id as u64, id as u64, TraceNs(row.at - start));
+        }
+        prop_assert_eq!(read_all(&dir.path().join("small")), expected);
+    }
+
+    /// A folder of traces reads as one, in order and numbered anew.
+    #[test]
+    fn a_folder_reads_as_one_trace(rows in prop::collection::vec((0i64..1000, 0usize..3), 3..200)) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rows: Vec<(Exchange, usize)> =
+            rows.iter().enumerate().map(|(i, (at, file))| (exchange(*at, 0, i as u32), *file)).collect();
+        rows.sort_by_key(|(row, _)| row.order());
+        for file in 0..3 {
+            let mut writer = TraceWriter::create(&dir.path().join(format!("{file}.parquet"))).unwrap();
+            for (row, _) in rows.iter().filter(|(_, of)| *of == file) {
+                writer.push(row).unwrap();
+            }
+            writer.finish(TraceMeta::default()).unwrap();
+        }
+        let read = read_all(dir.path());
+        let targets: Vec<&str> = rows.iter().map(|(row, _)| &*row.target).collect();
+        prop_assert_eq!(read.iter().map(|row| &*row.target).collect::<Vec<_>>(), targets);
+        prop_assert_eq!(read.iter().map(|row| row.id).collect::<Vec<_>>(), (0..rows.len() as u64).collect::<Vec<_>>());
+    }
+}
