@@ -1,0 +1,447 @@
+//! Captures from elsewhere against what independent analysers say of them: the manifest of the corpus, and where it is wrong or speaks
+//! of something else, a row of `DEVIATIONS` with the reason.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use capture::dissect::{Connection, Dissector, Emit, Options, Probe, Protocol, http1};
+use capture::flow::{Config, Flows};
+use capture::import::{ImportOptions, import};
+use capture::net::Decoder;
+use capture::pcap::CaptureReader;
+use support::{corpus, import_all};
+use trace::{Exchange, Flag, Flags, TraceNs};
+use wire::Side;
+
+/// What a capture is expected to give. `None`: the manifest says nothing of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Figures {
+    packets: Option<u64>,
+    connections: Option<u64>,
+    requests: Option<u64>,
+    /// Also those whose request was not captured.
+    responses: Option<u64>,
+    methods: Option<BTreeMap<String, u64>>,
+    statuses: Option<BTreeMap<String, u64>>,
+    first: Option<String>,
+    last: Option<String>,
+}
+
+/// Where we hold another figure to be right than the manifest's, and why.
+struct Deviation {
+    file: &'static str,
+    why: &'static str,
+    change: fn(&mut Figures),
+}
+
+fn counts(pairs: &[(&str, u64)]) -> Option<BTreeMap<String, u64>> {
+    Some(pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect())
+}
+
+const DEVIATIONS: &[Deviation] = &[
+    Deviation {
+        file: "h1-methods.pcap",
+        why: "the statement: 49 transactions; tshark leaves out request lines without blanks or version, the last one among them",
+        change: |figures| {
+            figures.requests = Some(49);
+            (figures.methods, figures.last) = (None, None);
+        },
+    },
+    Deviation {
+        file: "h1-100-continue.pcap",
+        why: "an interim response is part of the exchange that its final response ends",
+        change: |figures| (figures.responses, figures.statuses) = (Some(1), counts(&[("200", 1)])),
+    },
+    Deviation {
+        file: "h1-bro-org.pcap",
+        why: "the lost segments lie inside a body of known length, so that its response is known too, and flagged",
+        change: |figures| (figures.responses, figures.statuses) = (Some(31), counts(&[("200", 31)])),
+    },
+    Deviation {
+        file: "h1-range15-ooo.pcap",
+        why: "the statement: 15 responses, segments are only out of order",
+        change: |figures| (figures.responses, figures.statuses) = (Some(15), counts(&[("206", 15)])),
+    },
+    Deviation {
+        file: "h1-desync.pcap",
+        why: "two of the 7 responses answer no request: they are counted, and are no exchanges",
+        change: |figures| figures.statuses = counts(&[("200", 5)]),
+    },
+    Deviation {
+        file: "h1-asymmetric-2if.pcapng",
+        why: "each connection has one direction only, so that no response has a request: they are counted, and are no exchanges",
+        change: |figures| figures.statuses = counts(&[]),
+    },
+    Deviation {
+        file: "h1-gap-jszip.pcap",
+        why: "the statement: 1 transaction with a note; the response's head was captured, the hole is in its body",
+        change: |figures| (figures.responses, figures.statuses) = (Some(1), counts(&[("200", 1)])),
+    },
+    Deviation {
+        file: "tcp-retrans-chunked.pcap",
+        why: "the statement: 4 responses, tshark counts retransmitted heads",
+        change: |figures| (figures.responses, figures.statuses) = (Some(4), counts(&[("200", 4)])),
+    },
+    Deviation {
+        file: "noise-http2.pcap",
+        why: "M-SEARCH is SSDP, over UDP",
+        change: |figures| {
+            (figures.requests, figures.methods) = (Some(2), counts(&[("GET", 2)]));
+            figures.first = Some("GET /".to_owned());
+        },
+    },
+    Deviation {
+        file: "corrupt-2.pcap",
+        why: "the second record claims 1.4 GB: libpcap reads one packet too, tshark makes a second one up",
+        change: |figures| figures.packets = Some(1),
+    },
+];
+
+/// The text behind `key=` in a manifest line, up to a blank or, where it is quoted or in braces, to the end of that.
+fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let found = text.match_indices(key).find(|(at, _)| *at == 0 || text[..*at].ends_with(' '))?;
+    let rest = &text[found.0 + key.len()..];
+    let (skip, close) = match rest.as_bytes().first()? {
+        b'\'' => (1, '\''),
+        b'{' => (1, '}'),
+        _ => (0, ' '),
+    };
+    let rest = &rest[skip..];
+    Some(rest[..rest.find(close).unwrap_or(rest.len())].trim_end_matches(';'))
+}
+
+fn number(text: &str, key: &str) -> Option<u64> {
+    value(text, key)?.parse().ok()
+}
+
+/// `'GET': 3, 'PUT': 1`.
+fn numbers(text: &str, key: &str) -> Option<BTreeMap<String, u64>> {
+    let pair = |pair: &str| {
+        let (name, count) = pair.split_once(": ").expect("name: count");
+        (name.trim_matches('\'').to_owned(), count.parse().expect("a count"))
+    };
+    Some(value(text, key)?.split(", ").filter(|text| !text.is_empty()).map(pair).collect())
+}
+
+fn figures_of_manifest(file: &str, expected: &str) -> Figures {
+    let is_http = expected.contains("http.request=");
+    let http = |text: Option<&str>| text.filter(|_| is_http).map(str::to_owned);
+    let mut figures = Figures {
+        packets: number(expected, "packets="),
+        connections: number(expected, "tcp_streams="),
+        requests: number(expected, "http.request=").or(Some(0)),
+        responses: number(expected, "http.response=").or(Some(0)),
+        methods: numbers(expected, "methods=").filter(|_| is_http),
+        statuses: numbers(expected, "codes=").filter(|_| is_http),
+        first: http(value(expected, "first=")),
+        last: http(value(expected, "last=")),
+    };
+    if let Some(deviation) = DEVIATIONS.iter().find(|deviation| deviation.file == file) {
+        (deviation.change)(&mut figures);
+    }
+    figures
+}
+
+/// The captures of the corpus with what the manifest expects of each.
+fn captures(corpus: &Path) -> Vec<(PathBuf, String)> {
+    let manifest = std::fs::read_to_string(corpus.join("MANIFEST.tsv")).expect("the corpus has a manifest");
+    let capture = |line: &str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        columns[0].starts_with("pcap/").then(|| (corpus.join(columns[0]), columns[8].to_owned()))
+    };
+    let captures: Vec<(PathBuf, String)> = manifest.lines().filter_map(capture).collect();
+    assert!(captures.len() > 60, "the manifest lists the captures");
+    captures
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().expect("a file").to_string_lossy().into_owned()
+}
+
+fn tally(names: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    names.for_each(|name| *counts.entry(name).or_default() += 1);
+    counts
+}
+
+#[test]
+fn every_capture_gives_the_figures_that_are_right() {
+    let Some(corpus) = corpus("every_capture_gives_the_figures_that_are_right") else { return };
+    for (path, expected) in captures(&corpus) {
+        let file = file_name(&path);
+        let (meta, exchanges) = import_all(&[path], &ImportOptions::default());
+        let loss = meta.loss.expect("an import has an account");
+        let want = figures_of_manifest(&file, &expected);
+        let line = |exchange: Option<&Exchange>| exchange.map(|exchange| format!("{} {}", exchange.method, exchange.target));
+        // tshark's lines are cut at 80 characters.
+        let like = |line: Option<String>, want: &Option<String>| {
+            want.clone().filter(|want| line.is_some_and(|line| line.starts_with(want)))
+        };
+        let unasked =
+            meta.issues.iter().find(|issue| issue.kind == "http-response-without-request").map_or(0, |issue| issue.count);
+        let answered = exchanges.iter().filter_map(|exchange| exchange.status.as_ref());
+        let got = Figures {
+            packets: Some(loss.packets_read),
+            connections: Some(loss.connections.values().sum()),
+            requests: Some(exchanges.len() as u64),
+            responses: Some(answered.clone().count() as u64 + unasked),
+            methods: want.methods.is_some().then(|| tally(exchanges.iter().map(|exchange| exchange.method.to_string()))),
+            statuses: want.statuses.is_some().then(|| tally(answered.map(ToString::to_string))),
+            first: like(line(exchanges.first()), &want.first),
+            last: like(line(exchanges.last()), &want.last),
+        };
+        let why = DEVIATIONS.iter().find(|deviation| deviation.file == file).map_or("", |deviation| deviation.why);
+        assert_eq!(got, want, "{file} ({why}): {:#?}", meta.issues);
+        assert_eq!(loss.packets_read, loss.packets_decoded + loss.packets_dropped.values().sum::<u64>(), "{file}");
+        let undecoded: u64 = loss.undecoded.values().map(|undecoded| undecoded.connections).sum();
+        assert_eq!(undecoded, loss.connections.get("undecoded").copied().unwrap_or(0), "{file}");
+    }
+}
+
+#[test]
+fn the_account_says_what_was_not_decoded() {
+    let Some(corpus) = corpus("the_account_says_what_was_not_decoded") else { return };
+    for (file, listed) in [
+        ("pg-greenhouse.pcap", "5432 postgres"),
+        ("my-157queries-13001.pcap", "13001 mysql"),
+        ("redis-session-6380.pcap", "6380 redis"),
+        ("mongo-opmsg.pcap", "27017 mongodb"),
+        ("kafka-9conns-2if.pcapng", "9092 kafka"),
+        ("cql-create-table.pcap", "9042 cassandra"),
+        ("amqp-emit-receive.pcap", "5672 amqp"),
+        ("mqtt5-qos2.pcap", "1883 mqtt"),
+        ("nats.pcap", "4222 nats"),
+        ("memcached-text.pcap", "11211 memcached"),
+        ("thrift-integration.pcap", "9090 thrift"),
+        ("h2-six-requests.pcap", "3000 http2"),
+        ("mixed-day.pcap", "443 tls"),
+    ] {
+        let (meta, _) = import_all(&[corpus.join("pcap").join(file)], &ImportOptions::default());
+        let undecoded = meta.loss.expect("an import has an account").undecoded;
+        assert_eq!(undecoded.keys().collect::<Vec<_>>(), [listed], "{file}");
+    }
+}
+
+#[test]
+fn damaged_files_are_kept_up_to_the_damage() {
+    let Some(corpus) = corpus("damaged_files_are_kept_up_to_the_damage") else { return };
+    for (file, issue) in [("cut-short.pcap", "capture-cut-short"), ("corrupt-2.pcap", "capture-record-damaged")] {
+        let (meta, _) = import_all(&[corpus.join("pcap").join(file)], &ImportOptions::default());
+        assert!(meta.issues.iter().any(|found| found.kind == issue), "{file}: {:?}", meta.issues);
+    }
+}
+
+/// Writes down what a dissector is given, an exchange an event: side as method, bytes as request, missing bytes as size.
+struct Tape {
+    about: Connection,
+}
+
+impl Tape {
+    fn note(&self, what: &str, side: Side, at: TraceNs, bytes: &[u8], missing_bytes: u64, out: &mut Emit) {
+        let mut flags = Flags::default();
+        if !self.about.from_start {
+            flags.set(Flag::MidConnection);
+        }
+        out.exchanges.push(Exchange {
+            at,
+            session: self.about.session,
+            endpoint: self.about.endpoint.clone(),
+            operation: what.into(),
+            method: if side == Side::Client { "client" } else { "server" }.into(),
+            request: Some(bytes.to_vec().into()),
+            request_bytes: missing_bytes,
+            flags,
+            ..Exchange::default()
+        });
+    }
+}
+
+impl Dissector for Tape {
+    fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
+        self.note("bytes", side, at, bytes, 0, out);
+    }
+    fn gap(&mut self, side: Side, at: TraceNs, missing_bytes: u64, out: &mut Emit) {
+        self.note("gap", side, at, &[], missing_bytes, out);
+    }
+    fn end(&mut self, side: Side, at: TraceNs, out: &mut Emit) {
+        self.note("end", side, at, &[], 0, out);
+    }
+    fn finish(&mut self, at: TraceNs, out: &mut Emit) {
+        self.note("finish", Side::Client, at, &[], 0, out);
+    }
+}
+
+fn open_tape(about: &Connection, _: &Options) -> Box<dyn Dissector> {
+    Box::new(Tape { about: about.clone() })
+}
+
+/// Takes every connection.
+static ANYTHING: &[Protocol] = &[Protocol { name: "anything", ports: &[], probe: |_, _| Probe::Yes, open: open_tape }];
+/// Takes the connections that HTTP/1 takes.
+static LIKE_HTTP1: &[Protocol] =
+    &[Protocol { name: "like http", ports: http1::PROTOCOL.ports, probe: http1::PROTOCOL.probe, open: open_tape }];
+
+/// Feeds a capture to dissectors, without writing a trace.
+fn dissect(file: Vec<u8>, protocols: &'static [Protocol]) -> Vec<Exchange> {
+    let Ok(mut reader) = CaptureReader::new("test", Box::new(std::io::Cursor::new(file))) else { return Vec::new() };
+    let (mut decoder, mut flows) = (Decoder::default(), Flows::new(Config { protocols, ..Config::default() }));
+    while reader.advance().expect("it is in memory") {
+        let packet = reader.packet();
+        decoder.packet(&packet, |segment| flows.segment(TraceNs(packet.at_unix_ns), segment));
+    }
+    flows.finish().0.exchanges
+}
+
+/// The bytes that each side of each connection sent, up to the first hole.
+fn payloads(corpus: &Path, file: &str) -> Vec<(String, String)> {
+    let events = dissect(std::fs::read(corpus.join("pcap").join(file)).expect("it is there"), ANYTHING);
+    let mut sessions: BTreeMap<u64, [(Vec<u8>, bool); 2]> = BTreeMap::new();
+    for event in events {
+        let own = &mut sessions.entry(event.session).or_default()[usize::from(event.method == "server")];
+        own.1 |= event.operation == "gap";
+        if !own.1 {
+            own.0.extend_from_slice(event.request.as_deref().unwrap_or_default());
+        }
+    }
+    let text = |(bytes, _): (Vec<u8>, bool)| String::from_utf8_lossy(&bytes).into_owned();
+    sessions.into_values().map(|[client, server]| (text(client), text(server))).collect()
+}
+
+#[test]
+fn overlapping_segments_give_the_first_copy() {
+    let Some(corpus) = corpus("overlapping_segments_give_the_first_copy") else { return };
+    assert_eq!(payloads(&corpus, "tcp-overlap.pcap"), [("GOOD".to_owned(), String::new())]);
+}
+
+/// The manifest's statement, from Arkime's own test.
+#[test]
+fn reassembly_cases_have_the_right_payload() {
+    let Some(corpus) = corpus("reassembly_cases_have_the_right_payload") else { return };
+    let lengths: Vec<(usize, usize)> =
+        payloads(&corpus, "tcp-reassembly-cases.pcap").iter().map(|(client, server)| (client.len(), server.len())).collect();
+    let expected = [(40, 32), (45, 32), (49, 32), (44, 32), (37, 8), (49, 32), (47, 32), (39, 23), (39, 0), (39, 23), (31, 0)];
+    assert_eq!(lengths, expected);
+}
+
+/// What one connection's dissector was given.
+fn tapes(file: Vec<u8>) -> Vec<Vec<Exchange>> {
+    let mut tapes: BTreeMap<u64, Vec<Exchange>> = BTreeMap::new();
+    for event in dissect(file, LIKE_HTTP1) {
+        tapes.entry(event.session).or_default().push(event);
+    }
+    tapes.into_values().collect()
+}
+
+/// Plays events to HTTP/1, each piece of bytes cut into parts of at most `part_bytes`; ends with them if they do not end themselves.
+fn play(events: &[Exchange], part_bytes: usize) -> (Vec<Exchange>, trace::Issues, u64) {
+    let mut emit = Emit::default();
+    let address = ([127, 0, 0, 1], 1).into();
+    let from_start = !events[0].flags.has(Flag::MidConnection);
+    let (session, endpoint) = (events[0].session, events[0].endpoint.clone());
+    let about = Connection { session, client: address, server: address, endpoint, from_start };
+    let mut dissector = (http1::PROTOCOL.open)(&about, &Options::default());
+    for event in events {
+        let side = if event.method == "client" { Side::Client } else { Side::Server };
+        match event.operation.as_str() {
+            "bytes" => {
+                let bytes = event.request.as_deref().unwrap_or_default();
+                bytes.chunks(part_bytes).for_each(|part| dissector.bytes(side, event.at, part, &mut emit));
+            }
+            "gap" => dissector.gap(side, event.at, event.request_bytes, &mut emit),
+            "end" => dissector.end(side, event.at, &mut emit),
+            _ => dissector.finish(event.at, &mut emit),
+        }
+    }
+    if events.last().is_some_and(|event| event.operation != "finish") {
+        dissector.finish(TraceNs(i64::MAX / 2), &mut emit);
+    }
+    (emit.exchanges, emit.issues, emit.undecoded_bytes)
+}
+
+fn content(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn byte_by_byte_gives_the_same_exchanges() {
+    let Some(corpus) = corpus("byte_by_byte_gives_the_same_exchanges") else { return };
+    for (path, _) in captures(&corpus) {
+        for tape in tapes(content(&path)) {
+            let whole = play(&tape, usize::MAX);
+            assert_eq!(play(&tape, 1), whole, "{}, connection {}", path.display(), tape[0].session);
+            assert_eq!(play(&tape, 7), whole, "{}, connection {}", path.display(), tape[0].session);
+        }
+    }
+}
+
+/// A connection cut after any packet gives the same exchanges as the whole one, as far as they were complete.
+#[test]
+fn cut_after_every_packet_keeps_what_was_complete() {
+    let Some(corpus) = corpus("cut_after_every_packet_keeps_what_was_complete") else { return };
+    for (path, _) in captures(&corpus) {
+        for tape in tapes(content(&path)) {
+            let whole = play(&tape, usize::MAX).0;
+            // Long connections repeat themselves: about 100 cuts are enough there.
+            for cut in (1..tape.len()).step_by(tape.len().div_ceil(100)) {
+                let cut_off = play(&tape[..cut], usize::MAX).0;
+                assert!(cut_off.len() <= whole.len(), "{}, connection {}, cut {cut}", path.display(), tape[0].session);
+                let complete = cut_off.iter().filter(|exchange| exchange.latency_ns.is_some());
+                for exchange in complete {
+                    let same = whole.iter().find(|other| other.seq == exchange.seq);
+                    let same = same.is_some_and(|same| same.target == exchange.target && same.status == exchange.status);
+                    assert!(same, "{}, connection {}, cut {cut}: {exchange:?}", path.display(), tape[0].session);
+                }
+            }
+        }
+    }
+}
+
+/// Where the records of a file begin and end, by their own lengths.
+fn boundaries(file: &[u8]) -> Vec<usize> {
+    let mut reader = CaptureReader::new("test", Box::new(std::io::Cursor::new(file.to_vec()))).expect("it is a capture");
+    let mut ends = Vec::new();
+    while reader.advance().expect("it is in memory") {
+        // A record ends where its bytes end; padding follows in pcapng.
+        let packet = reader.packet().bytes;
+        let from = ends.last().copied().unwrap_or(0);
+        let at = file[from..].windows(packet.len().max(1)).position(|window| window == packet);
+        ends.push(at.map_or(from, |at| from + at + packet.len()));
+    }
+    ends
+}
+
+#[test]
+fn every_prefix_of_every_file_does_no_harm() {
+    let Some(corpus) = corpus("every_prefix_of_every_file_does_no_harm") else { return };
+    for (path, _) in captures(&corpus) {
+        let file = content(&path);
+        let mut cuts: Vec<usize> = (0..200).map(|step| file.len() * step / 200).collect();
+        if !file.starts_with(&[0x1f, 0x8b]) {
+            cuts.extend(boundaries(&file).into_iter().take(200).flat_map(|end| [end - 1, end, end + 1]));
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        let step = cuts.len().div_ceil((6 << 20) / file.len().max(1)).max(1);
+        let whole = dissect(file.clone(), capture::dissect::PROTOCOLS).len();
+        for cut in cuts.into_iter().step_by(step) {
+            let cut_off = dissect(file[..cut.min(file.len())].to_vec(), capture::dissect::PROTOCOLS);
+            assert!(cut_off.len() <= whole, "{} cut at {cut}", path.display());
+        }
+    }
+}
+
+#[test]
+fn importing_twice_gives_the_same_bytes_for_every_capture() {
+    let Some(corpus) = corpus("importing_twice_gives_the_same_bytes_for_every_capture") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (path, _) in captures(&corpus) {
+        let [one, two] = ["one", "two"].map(|name| {
+            let output = folder.path().join(name);
+            import(std::slice::from_ref(&path), &output, &ImportOptions::default(), &mut |_| ()).expect("it is readable");
+            content(&output)
+        });
+        assert!(one == two, "{}", path.display());
+    }
+}

@@ -1,0 +1,211 @@
+//! The whole import: sources, merging, options, progress, determinism, failures.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use capture::Error;
+use capture::import::{ImportOptions, Progress, import};
+use capture::redact::Policy;
+use support::frames::{CLIENT, Host, PLAIN, SERVER, connection, pcap};
+use support::{exchanges, import_all};
+use trace::Flag;
+
+const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer not-a-secret\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const START_NS: u64 = 1_600_000_000_000_000_000;
+
+/// A capture of several connections, one after another, a frame a millisecond.
+fn packets(connections: u16) -> Vec<(u64, Vec<u8>)> {
+    let one = |number| connection(Host { port: 40_000 + number, ..CLIENT }, SERVER, &[(true, REQUEST), (false, RESPONSE)]);
+    (0..connections).flat_map(one).zip(0..).map(|(frame, index)| (START_NS + index * 1_000_000, frame)).collect()
+}
+
+fn write(folder: &Path, name: &str, packets: &[(u64, Vec<u8>)]) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, pcap(PLAIN, packets)).expect("a temporary file");
+    path
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// What nginx said in its access log of each request in the capture (see the capture's README).
+#[test]
+fn our_capture_is_as_the_server_saw_it() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures/http1/curl-nginx");
+    let expect = fs::read_to_string(case.join("expect.json")).expect("it is committed");
+    let expect: Vec<serde_json::Value> = serde_json::from_str(&expect).expect("it is JSON");
+    let (meta, exchanges) = import_all(&[case.join("capture.pcap")], &ImportOptions::default());
+    let got = |exchange: &trace::Exchange| {
+        serde_json::json!({
+            "method": exchange.method.as_str(),
+            "target": &*exchange.target,
+            "status": exchange.status.as_deref(),
+            "request_bytes": exchange.request_bytes,
+            "response_bytes": exchange.response_bytes,
+            // nginx numbers connections and the requests in them from 1.
+            "connection": exchange.session + 1,
+            "place": exchange.seq + 1,
+        })
+    };
+    assert_eq!(exchanges.iter().map(got).collect::<Vec<_>>(), expect);
+    let loss = meta.loss.expect("an import has an account");
+    assert_eq!((loss.bytes_missing, loss.packets_dropped.len(), meta.issues.len()), (0, 0, 0));
+    assert_eq!(loss.packets_read, loss.packets_decoded);
+    assert!(exchanges.iter().all(|exchange| exchange.latency_ns > Some(0)));
+
+    let masked: Vec<&str> =
+        exchanges.iter().filter(|exchange| exchange.flags.has(Flag::Redacted)).map(|exchange| &*exchange.target).collect();
+    assert_eq!(masked, ["/gzip/large.txt", "/post"]);
+    let form = exchanges.iter().find(|exchange| &*exchange.target == "/post").and_then(|exchange| exchange.request.as_deref());
+    let form = String::from_utf8(form.expect("it has a body").to_vec()).expect("it is text");
+    assert!(form.starts_with("name=value&password=redacted-"), "{form}");
+}
+
+#[test]
+fn time_begins_with_the_first_request() {
+    let folder = folder();
+    let (meta, exchanges) = import_all(&[write(folder.path(), "a.pcap", &packets(2))], &ImportOptions::default());
+    assert_eq!(meta.wall_start_unix_ns, Some(START_NS as i64 + 3_000_000));
+    assert_eq!(exchanges.iter().map(|exchange| exchange.at.ns()).collect::<Vec<_>>(), [0, 8_000_000]);
+    assert_eq!((meta.exchanges, meta.sessions, meta.span_ns), (2, 2, 8_000_000));
+    assert_eq!((meta.sources[0].name.as_str(), meta.sources.len()), ("a.pcap", 1));
+}
+
+#[test]
+fn several_files_are_merged_by_time_in_whatever_order_they_are_named() {
+    let folder = folder();
+    let all = packets(6);
+    let whole = write(folder.path(), "whole.pcap", &all);
+    let rotated: Vec<PathBuf> =
+        all.chunks(9).zip(0..).map(|(part, number)| write(folder.path(), &format!("part-{number}.pcap"), part)).collect();
+    let (up, down): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|(_, frame)| frame[36..38] == [0, 80]);
+    let directions = vec![write(folder.path(), "down.pcap", &down), write(folder.path(), "up.pcap", &up)];
+    let expected = import_all(std::slice::from_ref(&whole), &ImportOptions::default()).1;
+    assert_eq!(expected.len(), 6);
+    let backwards: Vec<PathBuf> = rotated.iter().rev().cloned().collect();
+    for sources in [rotated, backwards, directions] {
+        let options = ImportOptions { redaction: Policy::Off, ..ImportOptions::default() };
+        let plain = import_all(std::slice::from_ref(&whole), &options).1;
+        let (meta, merged) = import_all(&sources, &options);
+        assert_eq!(merged, plain);
+        assert_eq!(meta.loss.expect("an import has an account").packets_read, all.len() as u64);
+        let names: Vec<String> =
+            sources.iter().map(|path| path.file_name().expect("a file").to_string_lossy().into_owned()).collect();
+        assert_eq!(meta.sources.iter().map(|source| source.name.clone()).collect::<Vec<_>>(), names);
+    }
+}
+
+#[test]
+fn importing_twice_gives_the_same_bytes() {
+    let folder = folder();
+    let source = write(folder.path(), "a.pcap", &packets(600));
+    let [one, two] = ["one", "two"].map(|name| {
+        let output = folder.path().join(name);
+        import(std::slice::from_ref(&source), &output, &ImportOptions::default(), &mut |_| ()).expect("it is a capture");
+        fs::read(output).expect("it was written")
+    });
+    assert!(one == two);
+}
+
+/// Where a file lies is nobody's business, and no part of the trace.
+#[test]
+fn the_trace_does_not_depend_on_the_folder() {
+    let content = |folder: &Path| {
+        let source = write(folder, "a.pcap", &packets(3));
+        let file = fs::read(&source).expect("it was written");
+        fs::write(&source, &file[..file.len() - 5]).expect("a temporary file");
+        let output = folder.join("t.parquet");
+        let meta = import(&[source], &output, &ImportOptions::default(), &mut |_| ()).expect("it is a capture");
+        assert_eq!(meta.issues[0].kind, "capture-cut-short");
+        fs::read(output).expect("it was written")
+    };
+    assert!(content(folder().path()) == content(folder().path()));
+}
+
+#[test]
+fn secrets_never_reach_the_file_unless_asked_for() {
+    let folder = folder();
+    let source = write(folder.path(), "a.pcap", &packets(1));
+    let output = folder.path().join("t.parquet");
+    let secret = |options: &ImportOptions| {
+        import(std::slice::from_ref(&source), &output, options, &mut |_| ()).expect("it is a capture");
+        let headers = exchanges(&output)[0].headers.clone().expect("HTTP has headers");
+        String::from_utf8_lossy(&headers.iter().find(|header| &*header.name == "Authorization").expect("it was sent").value)
+            .into_owned()
+    };
+    let masked = secret(&ImportOptions::default());
+    assert!(masked.starts_with("Bearer redacted-"), "{masked}");
+    assert_eq!(secret(&ImportOptions::default()), masked);
+    assert_ne!(secret(&ImportOptions { redaction_key: Some(1), ..ImportOptions::default() }), masked);
+    assert_eq!(secret(&ImportOptions { redaction: Policy::Off, ..ImportOptions::default() }), "Bearer not-a-secret");
+}
+
+#[test]
+fn responses_are_kept_on_request() {
+    let folder = folder();
+    let source = write(folder.path(), "a.pcap", &packets(1));
+    let mut options = ImportOptions::default();
+    assert_eq!(import_all(std::slice::from_ref(&source), &options).1[0].response, None);
+    options.dissect.keep_responses = true;
+    assert_eq!(import_all(&[source], &options).1[0].response.as_deref(), Some(&b"ok"[..]));
+}
+
+#[test]
+fn a_capture_without_requests_is_an_empty_trace() {
+    let folder = folder();
+    let (meta, exchanges) = import_all(&[write(folder.path(), "none.pcap", &[])], &ImportOptions::default());
+    assert_eq!((exchanges.len(), meta.exchanges, meta.wall_start_unix_ns), (0, 0, None));
+}
+
+#[test]
+fn progress_grows_and_ends_with_all_of_it() {
+    let folder = folder();
+    let packets = packets(6000);
+    let source = write(folder.path(), "a.pcap", &packets);
+    let size = fs::metadata(&source).expect("it was written").len();
+    let mut steps: Vec<Progress> = Vec::new();
+    import(&[source], &folder.path().join("t"), &ImportOptions::default(), &mut |step| steps.push(step))
+        .expect("it is a capture");
+    assert!(steps.len() > 2);
+    assert!(steps.is_sorted_by_key(|step| (step.read_bytes, step.packets, step.exchanges)));
+    assert_eq!(steps.last(), Some(&Progress { read_bytes: size, packets: packets.len() as u64, exchanges: 6000 }));
+}
+
+/// The names of the files in a folder.
+fn left_over(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("it is readable").file_name().to_string_lossy().into_owned();
+    fs::read_dir(folder).expect("it is there").map(name).collect()
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_sentence_and_leaves_nothing() {
+    let (folder, outputs) = (self::folder(), self::folder());
+    let good = write(folder.path(), "good.pcap", &packets(1));
+    let bad = folder.path().join("bad.pcap");
+    fs::write(&bad, b"This is no capture, whatever its name says.").expect("a temporary file");
+    let output = outputs.path().join("t.parquet");
+    let fail = |sources: &[PathBuf], output: &Path| {
+        let error = import(sources, output, &ImportOptions::default(), &mut |_| ()).expect_err("it cannot be done");
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        error
+    };
+    assert!(matches!(fail(&[good.clone(), bad.clone()], &output), Error::NotCapture { .. }));
+    assert!(matches!(fail(&[folder.path().join("missing.pcap")], &output), Error::Io { .. }));
+    assert!(matches!(fail(&[folder.path().to_owned()], &output), Error::Io { .. }));
+    assert_eq!(left_over(outputs.path()), [""; 0]);
+    assert!(matches!(fail(&[good], &outputs.path().join("no/such/folder/t.parquet")), Error::Trace(_)));
+    assert_eq!(left_over(outputs.path()), [""; 0]);
+}
+
+#[test]
+fn an_existing_trace_stays_when_the_import_fails() {
+    let folder = folder();
+    let output = folder.path().join("t.parquet");
+    fs::write(&output, b"the one before").expect("a temporary file");
+    assert!(import(&[folder.path().join("missing.pcap")], &output, &ImportOptions::default(), &mut |_| ()).is_err());
+    assert_eq!(fs::read(&output).expect("it is still there"), b"the one before");
+}
