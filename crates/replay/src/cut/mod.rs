@@ -1,0 +1,316 @@
+//! Parts of traces: windows of time, chosen requests, a sample of the sessions, several traces as one.
+//!
+//! A first pass finds which sessions have wanted rows, a second one writes those rows, and with them the `setup` rows of their sessions
+//! from before, which stand at the window's start. Times start at 0 again.
+
+mod selection;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::json;
+use stats::Rng;
+use trace::{Exchange, Flag, Names, Row, Source, TraceMeta, TraceNs, TraceReader, TraceSorter};
+
+pub use selection::{COLLECTION, EFFECT, Field, Filter, OPERATION, SESSION, STATUS, Selection, matches};
+
+use crate::known::Known;
+use crate::provenance::{files_of, footer, refuse_overwriting, seed_for};
+use crate::scale::SESSIONS_MAX;
+use crate::{Error, Result};
+
+/// Rows between two reports of progress.
+const PROGRESS_EVERY: u64 = 4096;
+
+/// How several traces become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Join {
+    /// By the wall clock they were recorded at.
+    #[default]
+    Wall,
+    /// One after the other, a mean gap apart.
+    Append,
+}
+
+/// What is asked of a cut.
+#[derive(Debug, Clone, Default)]
+pub struct CutOptions {
+    /// The traces, files or folders.
+    pub inputs: Vec<PathBuf>,
+    /// The trace to write.
+    pub output: PathBuf,
+    /// Which rows. Times count from the start of the inputs, joined.
+    pub selection: Selection,
+    /// Share of the sessions that stay, chosen at random.
+    pub sample: Option<f64>,
+    /// How several traces become one.
+    pub join: Join,
+    /// The seed of the sample.
+    pub seed: u64,
+}
+
+/// What came of a cut.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cut {
+    /// Rows of the inputs.
+    pub read: u64,
+    /// Sessions of the inputs.
+    pub sessions_read: u64,
+    /// `setup` rows that only came along with their session.
+    pub setup_carried: u64,
+    /// Sessions in the output of which some rows were left out.
+    pub sessions_cut: u64,
+    /// The footer of the output.
+    pub meta: TraceMeta,
+}
+
+/// One of the traces, after the first pass.
+struct Input {
+    path: PathBuf,
+    files: Vec<Source>,
+    wall_start_unix_ns: Option<i64>,
+    exchanges: u64,
+    /// The last row, ns since the trace's own start.
+    span_ns: i64,
+    session_max: u64,
+    /// Added to its instants, session numbers and ids.
+    offset_ns: i64,
+    session_base: u64,
+    id_base: u64,
+    sessions: HashMap<u64, Seen>,
+}
+
+/// What was seen of a session.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    wanted: bool,
+    left_out: bool,
+}
+
+/// Cuts, and joins. `progress` is told the number of rows read in the second pass, now and then.
+///
+/// # Errors
+/// [`Error::Option`] for what nothing matches, with what there is; [`Error::Refused`] when nothing is left, or traces without a wall
+/// clock are to be joined by it; [`Error::Data`] when a trace cannot be read or written.
+pub fn cut(options: &CutOptions, mut progress: impl FnMut(u64)) -> Result<Cut> {
+    check(options)?;
+    refuse_overwriting(&options.output, &options.inputs)?;
+    let mut inputs = options.inputs.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>>>()?;
+    place(&mut inputs, options.join)?;
+    let mut tally = Tally::new(&options.selection);
+    for input in &mut inputs {
+        let seed = seed_for(options.seed, &input.files);
+        input.choose(options, seed, &mut tally)?;
+    }
+    tally.check()?;
+    refuse_nothing(&options.selection, &inputs)?;
+    write(options, &inputs, &mut progress)
+}
+
+fn check(options: &CutOptions) -> Result<()> {
+    let Selection { from, to, .. } = options.selection;
+    match (from, to) {
+        (Some(from), Some(to)) if to <= from => {
+            Err(Error::option("--to", format!("{} s is not after --from {} s", to.seconds(), from.seconds())))
+        }
+        _ if options.sample.is_some_and(|share| !(share > 0.0 && share <= 1.0)) => {
+            Err(Error::option("--sample", "wanted a share above 0, up to 100 %"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Input {
+    /// Reads footer and span; sessions come with [`Input::choose`].
+    fn open(path: &Path) -> Result<Self> {
+        let mut reader = TraceReader::open_columns(path, Some(&[]))?;
+        let wall_start_unix_ns = reader.metas().iter().filter_map(|meta| meta.wall_start_unix_ns).min();
+        let (mut span_ns, mut session_max) = (0, 0);
+        while let Some(batch) = reader.next_batch()? {
+            for row in batch.rows() {
+                (span_ns, session_max) = (row.at().ns(), row.session().max(session_max));
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            files: files_of(path)?,
+            wall_start_unix_ns,
+            exchanges: reader.exchanges(),
+            span_ns,
+            session_max,
+            offset_ns: 0,
+            session_base: 0,
+            id_base: 0,
+            sessions: HashMap::new(),
+        })
+    }
+
+    fn at(&self, row: &Row<'_>) -> TraceNs {
+        row.at() + self.offset_ns
+    }
+
+    /// The first pass: which sessions have wanted rows.
+    fn choose(&mut self, options: &CutOptions, seed: u64, tally: &mut Tally<'_>) -> Result<()> {
+        let mut reader = TraceReader::open_columns(&self.path, Some(selection::COLUMNS))?;
+        while let Some(batch) = reader.next_batch()? {
+            for row in batch.rows() {
+                if !self.sessions.contains_key(&row.session()) && self.sessions.len() == SESSIONS_MAX {
+                    let reason =
+                        format!("{} has more than {SESSIONS_MAX} sessions; cut its files one by one", self.path.display());
+                    return Err(Error::Refused(reason));
+                }
+                let taken = tally.takes(&row);
+                let sampled = options.sample.is_none_or(|share| Rng::substream(seed, "sample", row.session()).chance(share));
+                let wanted = taken && sampled && options.selection.in_window(self.at(&row));
+                let seen = self.sessions.entry(row.session()).or_default();
+                seen.wanted |= wanted;
+                seen.left_out |= !wanted && !row.flags().has(Flag::Setup);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts the inputs in their place: their instants, sessions and ids among those of all.
+fn place(inputs: &mut [Input], join: Join) -> Result<()> {
+    let start_ns = inputs.iter().filter_map(|input| input.wall_start_unix_ns).min().unwrap_or(0);
+    let (several, mut end_ns, mut session_base, mut id_base) = (inputs.len() > 1, 0, 0, 0);
+    for input in inputs {
+        input.offset_ns = match (join, input.wall_start_unix_ns) {
+            (Join::Append, _) => end_ns,
+            (Join::Wall, Some(wall_ns)) => wall_ns - start_ns,
+            (Join::Wall, None) if several => {
+                let reason = format!("{} does not say when it was recorded: join with --join append", input.path.display());
+                return Err(Error::Refused(reason));
+            }
+            (Join::Wall, None) => 0,
+        };
+        let mean_gap_ns = input.span_ns / i64::try_from(input.exchanges.saturating_sub(1).max(1)).unwrap_or(i64::MAX);
+        end_ns = input.offset_ns + input.span_ns + mean_gap_ns;
+        (input.session_base, input.id_base) = (session_base, id_base);
+        let past = || Error::Refused("the session numbers of the inputs add up to more than a number can hold".to_owned());
+        session_base = session_base.checked_add(input.session_max).and_then(|max| max.checked_add(1)).ok_or_else(past)?;
+        id_base += input.exchanges;
+    }
+    Ok(())
+}
+
+/// What each pattern has matched, and what there was to match.
+struct Tally<'a> {
+    selection: &'a Selection,
+    /// For each filter: its patterns that matched something, and the values seen.
+    filters: Vec<(Vec<bool>, Known)>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(selection: &'a Selection) -> Self {
+        let filters = selection.filters.iter().map(|filter| (vec![false; filter.patterns.len()], Known::default()));
+        Self { selection, filters: filters.collect() }
+    }
+
+    fn takes(&mut self, row: &Row<'_>) -> bool {
+        for (filter, (matched, known)) in self.selection.filters.iter().zip(&mut self.filters) {
+            let value = filter.field.of(row);
+            known.add(&value);
+            for (matched, pattern) in matched.iter_mut().zip(&filter.patterns) {
+                *matched = *matched || matches(pattern, &value);
+            }
+        }
+        self.selection.takes(row)
+    }
+
+    /// Refuses a pattern that never matched.
+    fn check(&self) -> Result<()> {
+        for (filter, (matched, known)) in self.selection.filters.iter().zip(&self.filters) {
+            if let Some(place) = matched.iter().position(|matched| !matched) {
+                return Err(known.refuse(filter.field.option, filter.field.plural, &filter.patterns[place]));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses to write a trace without wanted rows.
+fn refuse_nothing(selection: &Selection, inputs: &[Input]) -> Result<()> {
+    if inputs.iter().any(|input| input.sessions.values().any(|seen| seen.wanted)) {
+        return Ok(());
+    }
+    let end = TraceNs(inputs.iter().map(|input| input.offset_ns + input.span_ns).max().unwrap_or(0));
+    if let Some(from) = selection.from.filter(|from| *from > end) {
+        let reason = format!("{} s is after the last request, at {:.3} s", from.seconds(), end.seconds());
+        return Err(Error::option("--from", reason));
+    }
+    let reason = "no request lies in the window, passes every filter and is in the sample; leave one of them out";
+    Err(Error::Refused(reason.to_owned()))
+}
+
+/// The second pass.
+fn write(options: &CutOptions, inputs: &[Input], progress: &mut dyn FnMut(u64)) -> Result<Cut> {
+    let mut sorter = TraceSorter::new(&options.output).keep_origin();
+    let (mut names, mut setup_carried, mut readers) = (Names::default(), 0, Vec::new());
+    for input in inputs {
+        let mut reader = TraceReader::open(&input.path)?;
+        while let Some(batch) = reader.next_batch()? {
+            for row in batch.rows() {
+                if let Some((at, carried)) = place_of(&row, input, options) {
+                    setup_carried += u64::from(carried);
+                    sorter.push(placed(row.to_exchange(&mut names), input, at))?;
+                }
+                if row.id() % PROGRESS_EVERY == 0 {
+                    progress(input.id_base + row.id());
+                }
+            }
+        }
+        readers.push(reader);
+    }
+    let seen = || inputs.iter().flat_map(|input| input.sessions.values());
+    let mut meta = footer(&readers, &step(options, inputs));
+    if options.join == Join::Append && inputs.len() > 1 {
+        meta.wall_start_unix_ns = None;
+    }
+    let meta = sorter.finish(meta)?;
+    Ok(Cut {
+        read: inputs.iter().map(|input| input.exchanges).sum(),
+        sessions_read: seen().count() as u64,
+        setup_carried,
+        sessions_cut: seen().filter(|seen| seen.wanted && seen.left_out).count() as u64,
+        meta,
+    })
+}
+
+/// When a row stands in the output, and whether only its session brought it there; `None` where it is left out. `setup` rows from before
+/// the window move to its start.
+fn place_of(row: &Row<'_>, input: &Input, options: &CutOptions) -> Option<(TraceNs, bool)> {
+    input.sessions.get(&row.session()).filter(|seen| seen.wanted)?;
+    let (at, selection) = (input.at(row), &options.selection);
+    if selection.in_window(at) && selection.takes(row) {
+        return Some((at, false));
+    }
+    let carried = row.flags().has(Flag::Setup) && selection.before_end(at);
+    carried.then(|| (at.max(selection.from.unwrap_or(at)), true))
+}
+
+fn placed(mut exchange: Exchange, input: &Input, at: TraceNs) -> Exchange {
+    exchange.origin = input.id_base + exchange.id;
+    exchange.copy = 0;
+    exchange.at = at;
+    exchange.session += input.session_base;
+    exchange
+}
+
+/// What the footer says about it.
+fn step(options: &CutOptions, inputs: &[Input]) -> serde_json::Value {
+    let Selection { from, to, filters } = &options.selection;
+    let filters = filters.iter().map(|filter| (filter.field.plural.to_owned(), json!(filter.patterns)));
+    let inputs =
+        inputs.iter().map(|input| json!({ "files": input.files, "offset_ns": input.offset_ns, "first_id": input.id_base }));
+    json!({ "cut": {
+        "from_ns": from.map(TraceNs::ns),
+        "to_ns": to.map(TraceNs::ns),
+        "filters": filters.collect::<serde_json::Map<_, _>>(),
+        "sample": options.sample,
+        "seed": options.seed,
+        "inputs": inputs.collect::<Vec<_>>(),
+    }})
+}

@@ -1,0 +1,406 @@
+//! From a trace to a run: one reader, some workers, one recorder, each a thread, and the files they leave behind.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use stats::fidelity::{Completeness, Fidelity};
+use trace::{ErrorClass, RunInfo, RunNs, RunStatus, schema, write_run_info};
+
+use crate::clock::Clock;
+use crate::driver::{DRIVERS, Setup, of_target};
+use crate::limits::OUTCOME_BLOCKS_MAX;
+use crate::options::ReplayOptions;
+use crate::preflight::Preflight;
+use crate::progress::Progress;
+use crate::reader::{Reader, ReaderFigures, Routes};
+use crate::record::{Counts, Recorded, Recorder};
+use crate::request::{Block, Labels, Preparer};
+use crate::schedule::{Pace, Schedule};
+use crate::stop::Stop;
+use crate::target::Targets;
+use crate::worker::{Lines, Terms, Worker};
+use crate::{Error, Result};
+
+/// From the moment everything is ready to run start, so that a request due at 0 finds its worker waiting.
+const LEAD_NS: i64 = 20_000_000;
+/// Between two pairs of clocks in `run.json`.
+const CLOCK_PAIRS_EVERY: Duration = Duration::from_secs(60);
+/// Above this share of requests that waited for a limit or were shed at one, the run is called limit-bound.
+const LIMIT_BOUND_SHARE: f64 = 0.01;
+
+/// How a run went.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunSummary {
+    /// Whether it came to its end.
+    #[serde(skip)]
+    pub status: RunStatus,
+    /// What the reader counted.
+    pub reader: ReaderFigures,
+    /// What the recorder counted.
+    pub counts: Counts,
+    /// Requests due per second, first to last due instant.
+    pub offered_per_s: Option<f64>,
+    /// Requests sent per second, first to last send.
+    pub achieved_per_s: Option<f64>,
+    /// Median response time, ns.
+    pub response_p50_ns: Option<u64>,
+    /// 99th percentile of the response time, ns.
+    pub response_p99_ns: Option<u64>,
+    /// Whether the timing was kept; `None` as fast as possible, where there is none.
+    pub fidelity: Option<Fidelity>,
+    /// The flag whose limit held back or shed more than 1 % of the requests.
+    pub limit_bound: Option<&'static str>,
+}
+
+impl RunSummary {
+    /// Whether the generator itself was the limit, so that nothing can be said about the target's capacity: exit code 1.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        self.fidelity.as_ref().is_some_and(|fidelity| fidelity.generator_limited)
+    }
+
+    /// One line for each thing a user must not miss.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(fidelity) = self.fidelity.as_ref().filter(|_| self.is_invalid()) {
+            let criterion = fidelity.first_failing.map_or("", |criterion| criterion.as_str());
+            lines.push(format!("INVALID: generator-limited ({criterion}): no figure of this run says what the target can bear"));
+        }
+        if let Some(flag) = self.limit_bound {
+            lines.push(format!("limit-bound: {flag} held back or shed more than 1 % of the requests"));
+        }
+        let counted = [
+            (self.reader.beyond_end, "requests were due after the end of the run and not sent"),
+            (self.reader.reorder_overrun, "requests were read too late, since sessions outlast what can be read ahead"),
+            (self.reader.sessions_forgotten, "sessions were forgotten before they went on"),
+            (self.reader.labels_merged, "requests are called `other`, since there are too many collections and operations"),
+            (self.counts.errors_of(ErrorClass::Unreplayable), "requests could not be replayed"),
+        ];
+        lines.extend(counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+        lines
+    }
+}
+
+/// Replays what `preflight` found, and leaves a run in `options.out`. Live figures go to `progress`; `stop` ends it early.
+///
+/// # Errors
+/// [`Error::Refused`] as [`Preflight::check`] and when the folder holds a run already, [`Error::Target`] when a target does not become
+/// ready, [`Error::Data`] and [`Error::Io`] when files cannot be read or written; what was recorded until then stays readable.
+pub fn replay(options: &ReplayOptions, preflight: &Preflight, progress: &Progress, stop: &Stop) -> Result<RunSummary> {
+    preflight.check(options)?;
+    make_folder(&options.out)?;
+    if let Some(patience) = options.wait_ready {
+        preflight.targets.wait_ready(patience)?;
+    }
+    let mut log = Log::create(&options.out)?;
+    let mut info = describe(options, preflight);
+    write_run_info(&options.out, &info)?;
+    log.say(RunNs(0), &preflight.to_string())?;
+    let result = run(options, preflight, progress, stop, &mut info);
+    match &result {
+        Ok(summary) => conclude(&mut info, summary),
+        Err(_) => info.status = RunStatus::Failed,
+    }
+    let at = RunNs(info.clocks.last().map_or(0, |pair| pair.run_ns));
+    match &result {
+        Ok(summary) => summary.warnings().iter().try_for_each(|line| log.say(at, line))?,
+        Err(error) => log.say(at, &error.to_string())?,
+    }
+    write_run_info(&options.out, &info)?;
+    result
+}
+
+/// The name of the only phase of a run.
+fn phase(pace: Pace) -> &'static str {
+    match pace {
+        Pace::Speed(_) => "recorded",
+        Pace::Rate(_) => "constant",
+        Pace::Max => "max",
+    }
+}
+
+/// Everything that runs at once, wired together.
+fn run(
+    options: &ReplayOptions,
+    preflight: &Preflight,
+    progress: &Progress,
+    stop: &Stop,
+    info: &mut RunInfo,
+) -> Result<RunSummary> {
+    let targets = Arc::new(preflight.targets.clone());
+    let labels = Arc::new(Labels::default());
+    let crew = Crew::of(options, &targets);
+    let (outboxes, inboxes): (Vec<Sender<Block>>, Vec<Receiver<Block>>) = crew.drivers.iter().map(|_| channel()).unzip();
+    let (primed, when_primed) = channel();
+    let reader = open_reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed)?;
+    std::thread::scope(|scope| {
+        let reader = spawn(scope, "reader", || reader.run())?;
+        // A reader that came to its end without a word has primed nothing, and the join below says why.
+        let _ = when_primed.recv();
+        let clock = Clock::starting_in(LEAD_NS);
+        progress.update(|live| (live.expected, live.expected_ns) = (preflight.scheduled, preflight.duration_ns));
+        let (reports, from_workers) = sync_channel(OUTCOME_BLOCKS_MAX);
+        let (finished, when_finished) = channel();
+        let recorder = Recorder::new(&options.out, phase(options.pace), clock.clone(), targets.clone(), labels, progress);
+        let recorder = spawn(scope, "recorder", move || {
+            let _finished: Sender<()> = finished;
+            recorder.run(&from_workers)
+        })?;
+        let mut workers = Vec::new();
+        for (inbox, terms) in inboxes.into_iter().zip(crew.terms(options)) {
+            let lines = Lines { inbox, recorder: reports.clone(), stop: stop.clone() };
+            let (driver, clock, targets) = (crew.drivers[terms.worker as usize], clock.clone(), targets.clone());
+            workers.push(spawn(scope, "worker", move || work(driver, terms, clock, targets, lines))?);
+        }
+        drop(reports);
+        keep_clocks(options, info, &clock, &when_finished, stop)?;
+        workers.into_iter().try_for_each(|worker| join(worker, "worker"))?;
+        let recorded = join(recorder, "recorder")?;
+        Ok(summarize(options, recorded, join(reader, "reader")?, stop.asked()))
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of a reader, each made by another part of the run")]
+fn open_reader(
+    options: &ReplayOptions,
+    preflight: &Preflight,
+    targets: &Arc<Targets>,
+    labels: &Arc<Labels>,
+    routes: Routes,
+    outboxes: Vec<Sender<Block>>,
+    stop: &Stop,
+    primed: Sender<()>,
+) -> Result<Reader> {
+    let added = preflight.added.iter().map(|header| header.0.clone()).collect();
+    let preparer = Preparer::new(targets.clone(), added, labels.clone());
+    let schedule = Schedule::new(options.pace, options.think_speed, preflight.traffic());
+    // As fast as possible there are no due instants: there the duration ends the run by the clock.
+    let end = options.duration.filter(|_| options.pace != Pace::Max).map(|duration| RunNs(whole_ns(duration)));
+    Reader::open(&options.trace, targets.clone(), schedule, preparer, routes, outboxes, end, stop.clone(), primed)
+}
+
+/// The workers of a run: a group for each kind of driver that its targets need.
+struct Crew {
+    /// Number in [`DRIVERS`], by worker.
+    drivers: Vec<usize>,
+    routes: Routes,
+}
+
+impl Crew {
+    fn of(options: &ReplayOptions, targets: &Targets) -> Self {
+        let mut kinds: Vec<usize> = targets.list().iter().map(of_target).collect();
+        let of_each_target = kinds.clone();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let group = |kind: &usize| kinds.iter().position(|other| other == kind).unwrap_or(0);
+        let groups = of_each_target.iter().map(group).collect();
+        let each = options.workers();
+        let drivers = kinds.iter().flat_map(|kind| std::iter::repeat_n(*kind, each)).collect();
+        Self { drivers, routes: Routes::new(groups, each) }
+    }
+
+    /// The terms of each worker: limits of the run in equal parts, none below one.
+    fn terms(&self, options: &ReplayOptions) -> impl Iterator<Item = Terms> {
+        let workers = self.drivers.len();
+        let part = move |whole: usize, worker: usize| (whole / workers + usize::from(worker < whole % workers)).max(1);
+        let (connections, in_flight, queued_bytes) = (options.connections_max, options.in_flight_max, options.queued_bytes_max);
+        let (timeout_ns, closed) = (whole_ns(options.timeout), options.pace == Pace::Max);
+        (0..workers).map(move |worker| Terms {
+            worker: worker as u32,
+            workers: workers as u32,
+            connections_max: part(connections, worker),
+            in_flight_max: part(in_flight, worker),
+            queued_bytes_max: part(queued_bytes, worker),
+            timeout_ns,
+            closed,
+        })
+    }
+}
+
+/// What the thread of a worker does.
+fn work(driver: usize, terms: Terms, clock: Clock, targets: Arc<Targets>, lines: Lines) -> Result<()> {
+    let setup = Setup { clock: &clock, slots: terms.connections_max, targets: targets.list() };
+    let driver = (DRIVERS[driver].open)(&setup)?;
+    let failed = |source| Error::io("wait for", "the targets' sockets".as_ref(), source);
+    Worker::new(terms, clock, driver, targets, lines).run().map_err(failed)
+}
+
+/// Notes both clocks at start, each minute and end, until the recorder is done. Ends a run as fast as possible when its time is over.
+fn keep_clocks(options: &ReplayOptions, info: &mut RunInfo, clock: &Clock, finished: &Receiver<()>, stop: &Stop) -> Result<()> {
+    let end_ns = options.duration.filter(|_| options.pace == Pace::Max).map_or(i64::MAX, whole_ns);
+    loop {
+        info.clocks.push(clock.pair());
+        write_run_info(&options.out, info)?;
+        let left_ns = end_ns.saturating_sub(clock.now().ns()).max(0);
+        let patience = CLOCK_PAIRS_EVERY.min(Duration::from_nanos(left_ns.unsigned_abs()));
+        match finished.recv_timeout(if stop.asked() { CLOCK_PAIRS_EVERY } else { patience }) {
+            Err(RecvTimeoutError::Timeout) if clock.now().ns() >= end_ns => stop.ask(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    info.clocks.push(clock.pair());
+    Ok(())
+}
+
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    let failed = |source| Error::io("start", format!("the {name} thread").as_ref(), source);
+    std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, body).map_err(failed)
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>, name: &str) -> Result<T> {
+    thread.join().unwrap_or_else(|_| Err(Error::Refused(format!("the {name} thread ended by a defect of rehearsal itself"))))
+}
+
+fn whole_ns(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures, stopped: bool) -> RunSummary {
+    let Recorded { counts, meter, response_ns } = recorded;
+    let per_s = |count: u64, range: Option<(i64, i64)>| {
+        let (first, last) = range?;
+        (last > first).then(|| count.saturating_sub(1) as f64 / ((last - first) as f64 / 1e9))
+    };
+    let quantile = |q| (!response_ns.is_empty()).then(|| response_ns.value_at_quantile(q));
+    let fidelity = (options.pace != Pace::Max).then(|| meter.finish(completeness(&counts, &reader, stopped)));
+    RunSummary {
+        status: if stopped { RunStatus::Stopped } else { RunStatus::Complete },
+        offered_per_s: per_s(counts.outcomes, counts.due_ns),
+        achieved_per_s: per_s(counts.sent, counts.sent_ns),
+        response_p50_ns: quantile(0.5),
+        response_p99_ns: quantile(0.99),
+        limit_bound: limit_bound(&counts),
+        fidelity,
+        reader,
+        counts,
+    }
+}
+
+/// Who is to blame for what was never sent. Sheds at the limits of bytes and descriptors are the generator's; a connection that could
+/// not be had in time, or too many requests in flight, is the target's.
+fn completeness(counts: &Counts, reader: &ReaderFigures, stopped: bool) -> Completeness {
+    let unsent = |class: ErrorClass| counts.unsent.get(class.as_str()).copied().unwrap_or(0);
+    let aborted = unsent(ErrorClass::Aborted);
+    let missed_by_generator = unsent(ErrorClass::ShedQueuedBytes) + unsent(ErrorClass::ShedDescriptors);
+    // A run that was stopped never came to the rest of its schedule.
+    let due = if stopped { counts.outcomes } else { reader.scheduled };
+    Completeness {
+        scheduled: due - counts.errors_of(ErrorClass::Unreplayable) - aborted,
+        missed_by_generator,
+        missed_by_target: counts.unsent.values().sum::<u64>() - aborted - missed_by_generator,
+    }
+}
+
+fn limit_bound(counts: &Counts) -> Option<&'static str> {
+    let above = |count: u64| count as f64 > LIMIT_BOUND_SHARE * counts.outcomes as f64;
+    let limits = [
+        ("--max-connections", counts.limited),
+        ("--max-in-flight", counts.errors_of(ErrorClass::ShedInFlight)),
+        ("--max-queued-bytes", counts.errors_of(ErrorClass::ShedQueuedBytes)),
+        ("the limit of file descriptors or ports", counts.errors_of(ErrorClass::ShedDescriptors)),
+    ];
+    limits.into_iter().find(|(_, count)| above(*count)).map(|(flag, _)| flag)
+}
+
+/// A new or empty folder for the run.
+fn make_folder(out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
+    let mut entries = std::fs::read_dir(out).map_err(|e| Error::io("read", out, e))?;
+    if entries.next().is_some() {
+        return Err(Error::Refused(format!("{} is not empty: name another folder, runs are never overwritten", out.display())));
+    }
+    Ok(())
+}
+
+fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
+    let asked = json!({
+        "pace": options.pace,
+        "think_speed": options.think_speed,
+        "duration_ns": options.duration.map(whole_ns),
+        "timeout_ns": whole_ns(options.timeout),
+        "workers": options.workers(),
+        "max_connections": options.connections_max,
+        "max_in_flight": options.in_flight_max,
+        "max_queued_bytes": options.queued_bytes_max,
+        "allow_writes": options.allow_writes,
+        "headers": preflight.added.iter().map(|header| header.0.name()).collect::<Vec<_>>(),
+        "recorded_rate": preflight.curve,
+        "preflight": preflight,
+    });
+    RunInfo {
+        version: schema::VERSION,
+        tool: format!("rehearsal {}", env!("CARGO_PKG_VERSION")),
+        label: options.label.clone(),
+        note: options.note.clone(),
+        status: RunStatus::Running,
+        command: options.command_without_secrets(),
+        trace: options.trace.display().to_string(),
+        trace_hash: preflight.trace_hash.clone(),
+        requests: preflight.scheduled,
+        targets: preflight.targets.describe(),
+        seed: options.seed,
+        host: host(),
+        clocks: Vec::new(),
+        asked,
+        figures: serde_json::Value::Null,
+        fidelity: serde_json::Value::Null,
+    }
+}
+
+fn conclude(info: &mut RunInfo, summary: &RunSummary) {
+    info.status = summary.status;
+    info.requests = summary.reader.scheduled;
+    info.fidelity = json!(summary.fidelity);
+    info.figures = json!(summary);
+    if let Some(figures) = info.figures.as_object_mut() {
+        figures.shift_remove("fidelity");
+        figures.insert("invalid".to_owned(), json!(summary.is_invalid()));
+    }
+}
+
+/// Name, cores, kernel and memory of this machine, as far as it says.
+fn host() -> BTreeMap<String, String> {
+    let line = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.lines().next().unwrap_or("").trim().to_owned());
+    let cores = std::thread::available_parallelism().map_or_else(|_| "1".to_owned(), |cores| cores.to_string());
+    let memory = line("/proc/meminfo").map(|line| line.trim_start_matches("MemTotal:").trim().to_owned());
+    let facts = [
+        ("name", line("/proc/sys/kernel/hostname")),
+        ("kernel", line("/proc/sys/kernel/osrelease")),
+        ("cores", Some(cores)),
+        ("memory", memory),
+    ];
+    facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?))).collect()
+}
+
+/// `run.log`: what was said about a run, with the run time in front.
+struct Log {
+    file: File,
+    path: PathBuf,
+}
+
+impl Log {
+    fn create(out: &Path) -> Result<Self> {
+        let path = out.join("run.log");
+        let file = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+        Ok(Self { file, path })
+    }
+
+    fn say(&mut self, at: RunNs, text: &str) -> Result<()> {
+        let lines = text.lines().map(|line| format!("{:12.3} s  {line}\n", at.seconds()));
+        self.file.write_all(lines.collect::<String>().as_bytes()).map_err(|e| Error::io("write", &self.path, e))
+    }
+}

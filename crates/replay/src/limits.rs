@@ -1,0 +1,36 @@
+//! Everything in a replay that can grow, and how far it may. What a user can set is a default here and a field of
+//! [`crate::ReplayOptions`]; reaching any of them is counted and reported.
+
+/// Connections open at once over all workers (`--max-connections`).
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Requests due and not yet answered over all workers (`--max-in-flight`).
+pub const IN_FLIGHT_MAX: usize = 10_000;
+/// Bytes of requests that wait for a connection, over all workers (`--max-queued-bytes`).
+pub const QUEUED_BYTES_MAX: usize = 64 << 20;
+/// Prepared requests that are not due yet, in bytes, over all workers.
+pub const LOOKAHEAD_BYTES_MAX: usize = 32 << 20;
+/// Requests taken out of trace order because their session keeps its recorded gaps, in bytes.
+pub const REORDER_BYTES_MAX: usize = 48 << 20;
+/// Sessions whose start is remembered while recorded gaps are kept.
+pub const SESSIONS_MAX: usize = 1 << 20;
+/// Requests in a block handed from the reader to a worker.
+pub const BLOCK_ROWS_MAX: usize = 256;
+/// Bytes of requests in a block; one larger request makes a block of its own.
+pub const BLOCK_BYTES_MAX: usize = 256 << 10;
+/// Due instants in a block lie within this, so that no request waits in a half-filled block while others are read.
+pub const BLOCK_SPAN_NS: i64 = 10_000_000;
+/// Outcomes in a block handed from a worker to the recorder.
+pub const OUTCOMES_BLOCK_MAX: usize = 512;
+/// Blocks of outcomes on their way to the recorder; past it a worker waits, which shows as its lateness.
+pub const OUTCOME_BLOCKS_MAX: usize = 128;
+/// Different labels (protocol, collection, operation, effect, target) of a run; later ones are called [`OTHER`].
+pub const LABELS_MAX: usize = 65_536;
+/// Bytes of an answer's head; more is called a protocol error.
+pub const ANSWER_HEAD_BYTES_MAX: usize = 256 << 10;
+/// Windows of the recorded rate curve, of 10 s or a multiple of it each.
+pub const CURVE_WINDOWS_MAX: usize = 1 << 20;
+/// Different collections that are listed before a run.
+pub const COLLECTIONS_MAX: usize = 1000;
+
+/// The name of what a limit on names left out.
+pub const OTHER: &str = "other";

@@ -1,0 +1,165 @@
+//! What a user can ask of a replay, as plain data.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
+use crate::schedule::Pace;
+use crate::{Error, Result};
+
+/// What is asked of a replay. [`ReplayOptions::default`] with a trace, a target and a folder replays at the recorded rate.
+#[derive(Debug, Clone)]
+pub struct ReplayOptions {
+    /// The trace, a file or a folder.
+    pub trace: PathBuf,
+    /// Where requests go, `http://host:port[/path]`.
+    pub target: Option<String>,
+    /// Where requests of single collections go.
+    pub map: Vec<(String, String)>,
+    /// `Name: value` added to every request, `$NAME` taken from the environment.
+    pub headers: Vec<String>,
+    /// The folder of the run; it must be new or empty.
+    pub out: PathBuf,
+    /// A name for tables and charts.
+    pub label: String,
+    /// Free text.
+    pub note: String,
+    /// The command line, for `run.json`. Values of headers are taken out.
+    pub command: Vec<String>,
+    /// How fast.
+    pub pace: Pace,
+    /// Keeps the recorded gaps inside sessions, divided by this, and maps only session starts. Without it every request is mapped.
+    pub think_speed: Option<f64>,
+    /// Requests due later are not sent.
+    pub duration: Option<Duration>,
+    /// Refused when the peak of the schedule is above this, requests per second.
+    pub rate_max_per_s: Option<f64>,
+    /// Sends rows that change the target, too.
+    pub allow_writes: bool,
+    /// From being taken up to the whole answer.
+    pub timeout: Duration,
+    /// Waits until the targets answer.
+    pub wait_ready: Option<Duration>,
+    /// Threads that send; `None` for one a core.
+    pub workers: Option<usize>,
+    /// See [`CONNECTIONS_MAX`].
+    pub connections_max: usize,
+    /// See [`IN_FLIGHT_MAX`].
+    pub in_flight_max: usize,
+    /// See [`QUEUED_BYTES_MAX`].
+    pub queued_bytes_max: usize,
+    /// The seed of every random choice.
+    pub seed: u64,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        Self {
+            trace: PathBuf::new(),
+            target: None,
+            map: Vec::new(),
+            headers: Vec::new(),
+            out: PathBuf::new(),
+            label: String::new(),
+            note: String::new(),
+            command: Vec::new(),
+            pace: Pace::Speed(1.0),
+            think_speed: None,
+            duration: None,
+            rate_max_per_s: None,
+            allow_writes: false,
+            timeout: Duration::from_secs(30),
+            wait_ready: None,
+            workers: None,
+            connections_max: CONNECTIONS_MAX,
+            in_flight_max: IN_FLIGHT_MAX,
+            queued_bytes_max: QUEUED_BYTES_MAX,
+            seed: 0,
+        }
+    }
+}
+
+impl ReplayOptions {
+    /// Refuses values that make no sense.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first of them.
+    pub fn check(&self) -> Result<()> {
+        let positive = |option, value: f64| {
+            let fine = value.is_finite() && value > 0.0;
+            if fine { Ok(()) } else { Err(Error::option(option, format!("wanted a number above 0, found {value}"))) }
+        };
+        match self.pace {
+            Pace::Speed(factor) => positive("--speed", factor)?,
+            Pace::Rate(per_s) => positive("--rate", per_s)?,
+            Pace::Max => {}
+        }
+        positive("--think-speed", self.think_speed.unwrap_or(1.0))?;
+        positive("--max-rate", self.rate_max_per_s.unwrap_or(1.0))?;
+        positive("--timeout", self.timeout.as_secs_f64())?;
+        positive("--duration", self.duration.unwrap_or(Duration::MAX).as_secs_f64())?;
+        positive("--workers", self.workers.unwrap_or(1) as f64)?;
+        positive("--max-connections", self.connections_max as f64)?;
+        positive("--max-in-flight", self.in_flight_max as f64)
+    }
+
+    /// Threads that send for each kind of driver: never more than connections.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.workers.unwrap_or(cores).clamp(1, self.connections_max.max(1))
+    }
+
+    /// The command line without values of headers, which may be secret; those that only name a variable stay.
+    #[must_use]
+    pub fn command_without_secrets(&self) -> Vec<String> {
+        let mut is_header = false;
+        let mask = |argument: &String| {
+            let value = if is_header { Some(argument.as_str()) } else { argument.strip_prefix("--header=") };
+            let front = if is_header { "" } else { "--header=" };
+            let shown = value.map_or_else(|| argument.clone(), |value| format!("{front}{}", header_without_value(value)));
+            is_header = !is_header && argument == "--header";
+            shown
+        };
+        self.command.iter().map(mask).collect()
+    }
+}
+
+/// `Name: …`, or the whole of it where the value is the name of a variable and nothing else.
+fn header_without_value(text: &str) -> String {
+    let (name, value) = text.split_once(':').unwrap_or((text, ""));
+    let variable = value.trim().strip_prefix('$').is_some_and(|name| name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()));
+    if variable { text.to_owned() } else { format!("{name}: …") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_headers_reach_no_file() {
+        let command =
+            ["rehearsal", "replay", "t.parquet", "--header", "Authorization: Bearer s3cret", "--header=api-key: s3cret"];
+        let more = ["--header", "Authorization: $TOKEN", "--target", "http://a"];
+        let command = command.iter().chain(&more).map(|argument| (*argument).to_owned()).collect();
+        let shown = ReplayOptions { command, ..ReplayOptions::default() }.command_without_secrets().join(" ");
+        assert_eq!(
+            shown,
+            "rehearsal replay t.parquet --header Authorization: … --header=api-key: … --header Authorization: $TOKEN --target http://a"
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let cases = [
+            (ReplayOptions { pace: Pace::Speed(0.0), ..ReplayOptions::default() }, "--speed"),
+            (ReplayOptions { pace: Pace::Rate(f64::NAN), ..ReplayOptions::default() }, "--rate"),
+            (ReplayOptions { timeout: Duration::ZERO, ..ReplayOptions::default() }, "--timeout"),
+            (ReplayOptions { connections_max: 0, ..ReplayOptions::default() }, "--max-connections"),
+        ];
+        for (options, name) in cases {
+            assert!(options.check().unwrap_err().to_string().contains(name));
+        }
+        assert!(ReplayOptions::default().check().is_ok());
+    }
+}

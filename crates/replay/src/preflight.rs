@@ -1,0 +1,354 @@
+//! What a replay will take, found out before it starts: one pass over the trace, and a look at the machine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
+use trace::{Effect, Row, TraceNs, TraceReader, trace_files};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::limits::{COLLECTIONS_MAX, OTHER, SESSIONS_MAX};
+use crate::options::ReplayOptions;
+use crate::profile::{Curve, CurveCounts};
+use crate::provenance::hash_file;
+use crate::request::{Added, unreplayable};
+use crate::schedule::{Pace, Traffic};
+use crate::target::Targets;
+use crate::{Error, Result};
+
+/// The columns that are looked at.
+const COLUMNS: &[&str] = &["kind", "effect", "protocol", "collection", "method", "flags"];
+/// What an outcome takes on disk, about; measured with nine collections.
+const OUTCOME_BYTES: u64 = 100;
+/// Descriptors besides connections: files, epolls, timers.
+const DESCRIPTORS_BESIDES: u64 = 64;
+
+/// What a replay will take. Serializes for `--json`; shows as a few lines.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preflight {
+    /// Requests in the trace.
+    pub requests: u64,
+    /// Requests that will be due, about, where a duration ends the run early.
+    pub scheduled: u64,
+    /// Sessions in the trace.
+    pub sessions: u64,
+    /// Last request of the trace, ns since its first.
+    pub span_ns: i64,
+    /// The longest session, ns.
+    pub session_span_ns: i64,
+    /// When the last request will be due, ns; `None` as fast as possible.
+    pub duration_ns: Option<i64>,
+    /// Requests per second on average; `None` as fast as possible.
+    pub rate_per_s: Option<f64>,
+    /// Most requests due within one second, about; `None` as fast as possible.
+    pub peak_per_s: Option<f64>,
+    /// Requests that change the target, by effect.
+    pub writes: BTreeMap<&'static str, u64>,
+    /// Requests that cannot be sent, by reason; each has an outcome of class `unreplayable`.
+    pub unreplayable: BTreeMap<&'static str, u64>,
+    /// Requests by collection.
+    pub collections: BTreeMap<String, u64>,
+    /// Connections at most.
+    pub connections: u64,
+    /// Descriptors that takes, and how many this process may have.
+    pub descriptors: (u64, u64),
+    /// Local ports that connections to one target may use.
+    pub ports: u64,
+    /// Bytes on disk, about, and bytes that are free.
+    pub disk_bytes: (u64, u64),
+    /// XXH3 (128 bits, hex) of the trace's files.
+    pub trace_hash: String,
+    /// The recorded rate that requests (or session starts) are freed of.
+    #[serde(skip)]
+    pub(crate) curve: Curve,
+    #[serde(skip)]
+    pub(crate) added: Vec<Header>,
+    #[serde(skip)]
+    pub(crate) targets: Targets,
+}
+
+/// A header to be added; shown without its value.
+#[derive(Clone)]
+pub(crate) struct Header(pub(crate) Added);
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+/// Finds out what `options` ask for. Reads the trace once, sends nothing.
+///
+/// # Errors
+/// [`Error::Option`] and [`Error::Target`] for values that make no sense, [`Error::Data`] when the trace cannot be read.
+pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
+    options.check()?;
+    let targets = Targets::new(options.target.as_deref(), &options.map)?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let added = options.headers.iter().map(|text| Added::parse(text, variable).map(Header)).collect::<Result<_>>()?;
+    let survey = Survey::of(&options.trace, &targets, options.think_speed.is_some())?;
+    let curve = survey.curve.curve();
+    let timing = Timing::of(options, &survey);
+    let connections = (options.connections_max as u64).min(survey.requests);
+    Ok(Preflight {
+        requests: survey.requests,
+        scheduled: timing.scheduled,
+        sessions: survey.sessions,
+        span_ns: survey.span_ns,
+        session_span_ns: survey.session_span_ns,
+        duration_ns: timing.duration_ns,
+        rate_per_s: timing.rate_per_s,
+        peak_per_s: timing.peak_per_s,
+        writes: survey.writes,
+        unreplayable: survey.unreplayable,
+        collections: survey.collections,
+        connections,
+        descriptors: (connections + DESCRIPTORS_BESIDES, raise_descriptors(connections + DESCRIPTORS_BESIDES)),
+        ports: ephemeral_ports(),
+        disk_bytes: (timing.scheduled * OUTCOME_BYTES, free_bytes(&options.out)?),
+        trace_hash: hash_of(&options.trace)?,
+        curve,
+        added,
+        targets,
+    })
+}
+
+impl Preflight {
+    /// Refuses what cannot fit or is not allowed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with what is wrong and which flag changes it.
+    pub fn check(&self, options: &ReplayOptions) -> Result<()> {
+        let refusals = [
+            self.refuse_nothing_to_send(options),
+            self.refuse_writes(options),
+            self.refuse_rate(options),
+            self.refuse_descriptors(),
+            self.refuse_disk(options),
+        ];
+        refusals.into_iter().flatten().next().map_or(Ok(()), |reason| Err(Error::Refused(reason)))
+    }
+
+    fn refuse_nothing_to_send(&self, options: &ReplayOptions) -> Option<String> {
+        let trace = options.trace.display();
+        if self.requests == 0 {
+            return Some(format!("{trace} holds no requests, so there is nothing to replay"));
+        }
+        let unreplayable: u64 = self.unreplayable.values().sum();
+        let reasons: Vec<String> = self.unreplayable.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        (unreplayable == self.requests)
+            .then(|| format!("none of the {unreplayable} requests of {trace} can be sent: {}", reasons.join(", ")))
+    }
+
+    fn refuse_writes(&self, options: &ReplayOptions) -> Option<String> {
+        let writes: u64 = self.writes.values().sum();
+        (writes > 0 && !options.allow_writes).then(|| {
+            format!("{writes} of {} requests would change the target; --allow-writes sends them all the same", self.requests)
+        })
+    }
+
+    fn refuse_rate(&self, options: &ReplayOptions) -> Option<String> {
+        let (peak, most) = (self.peak_per_s?, options.rate_max_per_s?);
+        (peak > most)
+            .then(|| format!("the schedule peaks at {peak:.0} requests/s, --max-rate allows {most}: lower --speed or --rate"))
+    }
+
+    fn refuse_descriptors(&self) -> Option<String> {
+        let (needed, limit) = self.descriptors;
+        if needed > limit {
+            return Some(format!(
+                "{} connections need {needed} file descriptors and this process may have {limit}: lower --max-connections or raise `ulimit -Hn`",
+                self.connections
+            ));
+        }
+        (self.connections > self.ports).then(|| {
+            format!(
+                "{} connections need as many local ports and there are {}: lower --max-connections",
+                self.connections, self.ports
+            )
+        })
+    }
+
+    fn refuse_disk(&self, options: &ReplayOptions) -> Option<String> {
+        let (needed, free) = self.disk_bytes;
+        (needed > free).then(|| {
+            let out = options.out.display();
+            format!("outcomes will take about {} MB and {out} has {} MB left: choose another folder", needed >> 20, free >> 20)
+        })
+    }
+
+    /// What the schedule needs to know of the trace.
+    pub(crate) fn traffic(&self) -> Traffic<'_> {
+        Traffic { curve: &self.curve, requests: self.requests, session_span_ns: self.session_span_ns }
+    }
+}
+
+impl fmt::Display for Preflight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |counts: &BTreeMap<&str, u64>| {
+            let parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+            if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+        };
+        writeln!(f, "requests     {} of {} in {} sessions", self.scheduled, self.requests, self.sessions)?;
+        match (self.duration_ns, self.rate_per_s, self.peak_per_s) {
+            (Some(ns), Some(rate), Some(peak)) => {
+                writeln!(f, "duration     {:.3} s at {rate:.1}/s on average, {peak:.0}/s at most", ns as f64 / 1e9)?;
+            }
+            _ => writeln!(f, "duration     as fast as the target answers")?,
+        }
+        writeln!(f, "collections  {}", self.collections.len())?;
+        writeln!(f, "connections  {} at most", self.connections)?;
+        writeln!(f, "descriptors  {} of {}", self.descriptors.0, self.descriptors.1)?;
+        writeln!(f, "ports        {} of {}", self.connections, self.ports)?;
+        writeln!(f, "disk         {} MB of {} MB free", (self.disk_bytes.0 >> 20) + 1, self.disk_bytes.1 >> 20)?;
+        writeln!(f, "changes      {}", count(&self.writes))?;
+        write!(f, "not sent     {}", count(&self.unreplayable))
+    }
+}
+
+/// What one pass over a trace finds.
+#[derive(Default)]
+struct Survey {
+    requests: u64,
+    sessions: u64,
+    span_ns: i64,
+    session_span_ns: i64,
+    writes: BTreeMap<&'static str, u64>,
+    unreplayable: BTreeMap<&'static str, u64>,
+    collections: BTreeMap<String, u64>,
+    curve: CurveCounts,
+    second: (i64, u64),
+    peak_per_s: u64,
+    starts: HashMap<u64, TraceNs>,
+}
+
+impl Survey {
+    fn of(path: &Path, targets: &Targets, starts_only: bool) -> Result<Self> {
+        let mut reader = TraceReader::open_columns(path, Some(COLUMNS))?;
+        let mut survey = Self::default();
+        while let Some(batch) = reader.next_batch()? {
+            batch.rows().for_each(|row| survey.add(&row, targets, starts_only));
+        }
+        Ok(survey)
+    }
+
+    fn add(&mut self, row: &Row<'_>, targets: &Targets, starts_only: bool) {
+        self.requests += 1;
+        self.span_ns = self.span_ns.max(row.at().ns());
+        let starts = self.start(row.session(), row.at());
+        if starts || !starts_only {
+            self.curve.add(row.at());
+        }
+        self.count_second(row.at());
+        match unreplayable(row, targets.of(row.collection())) {
+            Some(reason) => *self.unreplayable.entry(reason).or_default() += 1,
+            None if row.effect() != Effect::Read => *self.writes.entry(row.effect().as_str()).or_default() += 1,
+            None => {}
+        }
+        self.count_collection(row.collection());
+    }
+
+    /// Whether the row starts its session. Past [`SESSIONS_MAX`] sessions the earlier ones are forgotten, and count anew if they go on.
+    fn start(&mut self, session: u64, at: TraceNs) -> bool {
+        if let Some(start) = self.starts.get(&session) {
+            self.session_span_ns = self.session_span_ns.max(at - *start);
+            return false;
+        }
+        if self.starts.len() >= SESSIONS_MAX {
+            self.starts.clear();
+        }
+        self.starts.insert(session, at);
+        self.sessions += 1;
+        true
+    }
+
+    fn count_second(&mut self, at: TraceNs) {
+        let second = at.ns() / 1_000_000_000;
+        if second != self.second.0 {
+            self.second = (second, 0);
+        }
+        self.second.1 += 1;
+        self.peak_per_s = self.peak_per_s.max(self.second.1);
+    }
+
+    fn count_collection(&mut self, name: &str) {
+        if let Some(count) = self.collections.get_mut(name) {
+            *count += 1;
+            return;
+        }
+        let name = if self.collections.len() < COLLECTIONS_MAX { name } else { OTHER };
+        *self.collections.entry(name.to_owned()).or_default() += 1;
+    }
+}
+
+/// When and how fast, as far as that can be said without running through the schedule.
+struct Timing {
+    scheduled: u64,
+    duration_ns: Option<i64>,
+    rate_per_s: Option<f64>,
+    peak_per_s: Option<f64>,
+}
+
+impl Timing {
+    fn of(options: &ReplayOptions, survey: &Survey) -> Self {
+        let recorded_per_s = survey.requests as f64 / (survey.span_ns.max(1) as f64 / 1e9);
+        let factor = match options.pace {
+            Pace::Max => return Self { scheduled: survey.requests, duration_ns: None, rate_per_s: None, peak_per_s: None },
+            Pace::Speed(factor) => factor,
+            Pace::Rate(per_s) => per_s / recorded_per_s,
+        };
+        let whole_ns = (survey.span_ns as f64 / factor).round();
+        let end_ns = options.duration.map_or(f64::INFINITY, |duration| duration.as_nanos() as f64);
+        let share = if end_ns < whole_ns { end_ns / whole_ns } else { 1.0 };
+        // A trace that lies within one second has no peak above its own rate that a count by seconds could show.
+        let peak_per_s = (survey.peak_per_s as f64).max(if survey.span_ns > 0 { recorded_per_s } else { 0.0 });
+        Self {
+            scheduled: (survey.requests as f64 * share).round() as u64,
+            duration_ns: Some(whole_ns.min(end_ns) as i64),
+            rate_per_s: Some(recorded_per_s * factor),
+            peak_per_s: Some(peak_per_s * factor),
+        }
+    }
+}
+
+/// How many descriptors this process may have, after raising its limit as far as needed and allowed.
+fn raise_descriptors(needed: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    if needed <= soft {
+        return soft;
+    }
+    let wanted = needed.min(hard);
+    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
+        Ok(()) => wanted,
+        Err(_) => soft,
+    }
+}
+
+/// Ports that the system gives to outgoing connections; Linux's default range where it does not say.
+fn ephemeral_ports() -> u64 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut bounds = text.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+    match (bounds.next(), bounds.next()) {
+        (Some(first), Some(last)) if last >= first => last - first + 1,
+        _ => 28_232,
+    }
+}
+
+/// What is free where `path` is or will be.
+fn free_bytes(path: &Path) -> Result<u64> {
+    let exists = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or_else(|| Path::new("."));
+    let found = rustix::fs::statvfs(exists).map_err(|e| Error::io("look at", path, e.into()))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// XXH3 (128 bits) of the trace's files, one after the other.
+fn hash_of(path: &Path) -> Result<String> {
+    let mut hash = Xxh3::new();
+    for file in trace_files(path)? {
+        hash_file(&file, &mut hash)?;
+    }
+    Ok(format!("{:032x}", hash.digest128()))
+}

@@ -1,0 +1,292 @@
+//! Offered rate over time, λ(t), and the recorded rate that it stands against.
+//!
+//! Arrivals are freed of rate by their own cumulative rate, uᵢ = Λ_rec(tᵢ), and due at Λ⁻¹(uᵢ) with Λ(t) = ∫λ: the time-rescaling
+//! theorem (Brown et al. 2002, Neural Computation 14(2), theorem 1).
+
+use serde::Serialize;
+use trace::{RunNs, TraceNs};
+
+use crate::limits::CURVE_WINDOWS_MAX;
+
+/// A rate over time. Pure; arrivals are counted from 0 at run start.
+pub trait Profile: Send {
+    /// Arrivals per second at `at`.
+    fn rate_at(&self, at: RunNs) -> f64;
+    /// Arrivals until `at`.
+    fn cumulative(&self, at: RunNs) -> f64;
+    /// The first instant at which `arrivals` are reached.
+    fn inverse(&self, arrivals: f64) -> RunNs;
+    /// When it ends; `None` where it goes on for as long as there is something to send.
+    fn ends_at(&self) -> Option<RunNs>;
+}
+
+/// One kind of profile.
+pub struct ProfileKind {
+    /// Its name, also the phase in outcomes.
+    pub name: &'static str,
+    /// What it does, for help texts.
+    pub about: &'static str,
+    /// Makes one of `value`, which is in the profile's own unit, over the recorded curve.
+    pub open: fn(value: f64, curve: &Curve) -> Box<dyn Profile>,
+}
+
+/// Every profile there is.
+pub const PROFILES: &[ProfileKind] = &[
+    ProfileKind {
+        name: "recorded",
+        about: "the recorded rate, times a factor",
+        open: |factor, curve| Box::new(Recorded { curve: curve.clone(), factor }),
+    },
+    ProfileKind { name: "constant", about: "so many arrivals per second", open: |per_s, _| Box::new(Constant { per_s }) },
+];
+
+/// The same rate for ever.
+struct Constant {
+    per_s: f64,
+}
+
+impl Profile for Constant {
+    fn rate_at(&self, _: RunNs) -> f64 {
+        self.per_s
+    }
+
+    fn cumulative(&self, at: RunNs) -> f64 {
+        self.per_s * at.seconds()
+    }
+
+    fn inverse(&self, arrivals: f64) -> RunNs {
+        RunNs((arrivals / self.per_s * 1e9).round() as i64)
+    }
+
+    fn ends_at(&self) -> Option<RunNs> {
+        None
+    }
+}
+
+/// The recorded rate, run through `factor` times as fast.
+struct Recorded {
+    curve: Curve,
+    factor: f64,
+}
+
+impl Recorded {
+    fn recorded(&self, at: RunNs) -> TraceNs {
+        TraceNs((at.ns() as f64 * self.factor).round() as i64)
+    }
+
+    fn replayed(&self, at: TraceNs) -> RunNs {
+        RunNs((at.ns() as f64 / self.factor).round() as i64)
+    }
+}
+
+impl Profile for Recorded {
+    fn rate_at(&self, at: RunNs) -> f64 {
+        self.curve.rate_at(self.recorded(at)) * self.factor
+    }
+
+    fn cumulative(&self, at: RunNs) -> f64 {
+        self.curve.cumulative(self.recorded(at))
+    }
+
+    fn inverse(&self, arrivals: f64) -> RunNs {
+        self.replayed(self.curve.inverse(arrivals))
+    }
+
+    fn ends_at(&self) -> Option<RunNs> {
+        Some(self.replayed(TraceNs(self.curve.span_ns)))
+    }
+}
+
+/// Windows that a recorded rate may be constant on, in seconds: the smallest with [`ARRIVALS_PER_WINDOW`] on average is taken.
+const WINDOWS_S: [i64; 4] = [10, 30, 60, 300];
+/// Average arrivals in windows that are not empty.
+const ARRIVALS_PER_WINDOW: u64 = 20;
+const BASE_WINDOW_NS: i64 = WINDOWS_S[0] * 1_000_000_000;
+
+/// Counts arrivals of a trace in windows of 10 s, widened to multiples of it where the trace is longer than the limit.
+#[derive(Debug, Clone)]
+pub struct CurveCounts {
+    window_ns: i64,
+    counts: Vec<u64>,
+    last: TraceNs,
+}
+
+impl Default for CurveCounts {
+    fn default() -> Self {
+        Self { window_ns: BASE_WINDOW_NS, counts: Vec::new(), last: TraceNs(0) }
+    }
+}
+
+impl CurveCounts {
+    /// One more arrival, not before trace start.
+    pub fn add(&mut self, at: TraceNs) {
+        let at = TraceNs(at.ns().max(0));
+        while at.ns() / self.window_ns >= CURVE_WINDOWS_MAX as i64 {
+            self.widen();
+        }
+        let window = (at.ns() / self.window_ns) as usize;
+        if window >= self.counts.len() {
+            self.counts.resize(window + 1, 0);
+        }
+        self.counts[window] += 1;
+        self.last = self.last.max(at);
+    }
+
+    fn widen(&mut self) {
+        self.window_ns *= 2;
+        self.counts = joined(&self.counts, 2);
+    }
+
+    /// The curve of what was counted.
+    #[must_use]
+    pub fn curve(&self) -> Curve {
+        let base_s = self.window_ns / 1_000_000_000;
+        let fits = |times: usize| {
+            let counts = joined(&self.counts, times);
+            let total: u64 = counts.iter().sum();
+            total >= ARRIVALS_PER_WINDOW * counts.iter().filter(|count| **count > 0).count() as u64
+        };
+        let mut widths =
+            WINDOWS_S.iter().filter(|window_s| **window_s % base_s == 0).map(|window_s| (window_s / base_s) as usize);
+        let times = widths.clone().find(|times| fits(*times)).or(widths.next_back()).unwrap_or(1);
+        Curve::new(self.window_ns * times as i64, &joined(&self.counts, times), self.last)
+    }
+}
+
+fn joined(counts: &[u64], times: usize) -> Vec<u64> {
+    counts.chunks(times).map(|group| group.iter().sum()).collect()
+}
+
+/// The recorded cumulative rate Λ_rec: constant on windows of equal width, the last of which ends with the last arrival.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Curve {
+    /// Width of a window, ns.
+    pub window_ns: i64,
+    /// The last arrival, ns since trace start.
+    pub span_ns: i64,
+    /// Arrivals before each window, and in all.
+    pub cumulative: Vec<u64>,
+}
+
+impl Curve {
+    fn new(window_ns: i64, counts: &[u64], last: TraceNs) -> Self {
+        let mut cumulative = vec![0];
+        cumulative.extend(counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        }));
+        Self { window_ns, span_ns: last.ns(), cumulative }
+    }
+
+    /// Arrivals in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.cumulative.last().copied().unwrap_or(0)
+    }
+
+    /// First and last instant of a window, and the arrivals before and in it.
+    fn window(&self, index: usize) -> (i64, i64, f64, f64) {
+        let begin = index as i64 * self.window_ns;
+        let end = (begin + self.window_ns).min(self.span_ns);
+        let before = self.cumulative[index];
+        (begin, end, before as f64, (self.cumulative[index + 1] - before) as f64)
+    }
+
+    fn windows(&self) -> usize {
+        self.cumulative.len() - 1
+    }
+
+    /// Arrivals per second at `at`.
+    #[must_use]
+    pub fn rate_at(&self, at: TraceNs) -> f64 {
+        let index = at.ns().max(0) / self.window_ns;
+        if index >= self.windows() as i64 || at.ns() > self.span_ns {
+            return 0.0;
+        }
+        let (begin, end, _, count) = self.window(index as usize);
+        if end > begin { count / (end - begin) as f64 * 1e9 } else { 0.0 }
+    }
+
+    /// Λ_rec(`at`): arrivals until `at`, from 0 at trace start to all of them at the last one.
+    #[must_use]
+    pub fn cumulative(&self, at: TraceNs) -> f64 {
+        let index = at.ns().max(0) / self.window_ns;
+        if index >= self.windows() as i64 {
+            return self.total() as f64;
+        }
+        let (begin, end, before, count) = self.window(index as usize);
+        let share = if end > begin { (at.ns().max(0) - begin) as f64 / (end - begin) as f64 } else { 0.0 };
+        before + count * share.min(1.0)
+    }
+
+    /// The first instant at which Λ_rec reaches `arrivals`.
+    #[must_use]
+    pub fn inverse(&self, arrivals: f64) -> TraceNs {
+        let after = self.cumulative.partition_point(|sum| (*sum as f64) < arrivals);
+        if after == 0 || after > self.windows() {
+            return TraceNs(if after == 0 { 0 } else { self.span_ns });
+        }
+        let (begin, end, before, count) = self.window(after - 1);
+        TraceNs(begin + ((arrivals - before) / count * (end - begin) as f64).round() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn curve(instants: &[i64]) -> Curve {
+        let mut counts = CurveCounts::default();
+        instants.iter().for_each(|at| counts.add(TraceNs(*at)));
+        counts.curve()
+    }
+
+    #[test]
+    fn the_window_is_the_smallest_with_twenty_arrivals_on_average() {
+        let each = |gap_s: f64| curve(&(0..1000).map(|i| (i as f64 * gap_s * 1e9) as i64).collect::<Vec<_>>());
+        // 10 s hold 20 arrivals at 2/s and more, 30 s at 2/3 per s, 60 s at 1/3 per s.
+        assert_eq!(each(0.4).window_ns, 10_000_000_000);
+        assert_eq!(each(1.4).window_ns, 30_000_000_000);
+        assert_eq!(each(2.9).window_ns, 60_000_000_000);
+        assert_eq!(each(14.0).window_ns, 300_000_000_000);
+    }
+
+    #[test]
+    fn a_long_trace_gets_wider_windows() {
+        let mut counts = CurveCounts::default();
+        counts.add(TraceNs(0));
+        counts.add(TraceNs(CURVE_WINDOWS_MAX as i64 * BASE_WINDOW_NS));
+        assert_eq!(counts.window_ns, 2 * BASE_WINDOW_NS);
+        assert_eq!(counts.curve().total(), 2);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn the_curve_and_every_profile_invert_themselves(
+            gaps in prop::collection::vec(0_i64..2_000_000_000, 2..200), factor in 0.1_f64..20.0, share in 0.0_f64..1.0,
+        ) {
+            let instants: Vec<i64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+            let curve = curve(&instants);
+            let arrivals = share * curve.total() as f64;
+            for kind in PROFILES {
+                let profile = (kind.open)(factor, &curve);
+                let at = profile.inverse(arrivals);
+                // Instants are whole nanoseconds: the answer is off by what arrives within one.
+                let step = (profile.rate_at(at) + profile.rate_at(at + -2) + profile.rate_at(at + 2)) * factor * 2e-9;
+                prop_assert!((profile.cumulative(at) - arrivals).abs() <= 1e-6 + step, "{} {arrivals}", kind.name);
+            }
+        }
+
+        #[test]
+        fn the_cumulative_rate_rises_from_none_to_all(gaps in prop::collection::vec(1_i64..9_000_000_000, 2..200)) {
+            let instants: Vec<i64> = gaps.iter().scan(-gaps[0], |at, gap| { *at += gap; Some(*at) }).collect();
+            let curve = curve(&instants);
+            prop_assert_eq!(curve.cumulative(TraceNs(0)), 0.0);
+            prop_assert_eq!(curve.cumulative(TraceNs(curve.span_ns)), instants.len() as f64);
+            prop_assert!(instants.windows(2).all(|pair| curve.cumulative(TraceNs(pair[0])) <= curve.cumulative(TraceNs(pair[1]))));
+        }
+    }
+}

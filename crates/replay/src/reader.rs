@@ -1,0 +1,257 @@
+//! The one thread that reads the trace: rows become prepared requests with due instants, in blocks, ahead of time but not far.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use serde::Serialize;
+use trace::{Row, RunNs, TraceReader};
+
+use crate::Result;
+use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, BLOCK_SPAN_NS, REORDER_BYTES_MAX};
+use crate::request::{Block, Budget, Planned, Preparer};
+use crate::schedule::{Reorder, Schedule};
+use crate::stop::Stop;
+use crate::target::Targets;
+
+/// The columns a replay needs.
+const COLUMNS: &[&str] = &[
+    "copy",
+    "at_ns",
+    "session",
+    "stream",
+    "kind",
+    "effect",
+    "txn",
+    "protocol",
+    "collection",
+    "operation",
+    "method",
+    "target",
+    "headers",
+    "request",
+    "items",
+    "flags",
+];
+
+/// How long the reader sleeps at most while it is far enough ahead.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Which worker takes what: one group of workers for each driver in use, sessions spread over the group in turn.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    group_of_target: Vec<usize>,
+    workers_of_group: usize,
+}
+
+impl Routes {
+    /// Routes to `workers_of_group` workers for each group; `groups` gives the group of each target.
+    #[must_use]
+    pub fn new(groups: Vec<usize>, workers_of_group: usize) -> Self {
+        Self { group_of_target: groups, workers_of_group }
+    }
+
+    fn lane(&self, target: usize, session: u64) -> usize {
+        self.group_of_target[target] * self.workers_of_group + (session % self.workers_of_group as u64) as usize
+    }
+}
+
+/// What the reader counted.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct ReaderFigures {
+    /// Rows handed to workers.
+    pub scheduled: u64,
+    /// Rows due after the end of the run.
+    pub beyond_end: u64,
+    /// Rows that a session's recorded gaps put before rows that had already been handed on; they are sent late.
+    pub reorder_overrun: u64,
+    /// Sessions whose start was forgotten, since there were too many.
+    pub sessions_forgotten: u64,
+    /// Rows whose collection and operation are called `other`, since there were too many different ones.
+    pub labels_merged: u64,
+}
+
+/// Reads, prepares, hands on.
+pub struct Reader {
+    trace: TraceReader,
+    targets: Arc<Targets>,
+    schedule: Schedule,
+    preparer: Preparer,
+    routes: Routes,
+    lanes: Vec<Lane>,
+    budget: Arc<Budget>,
+    reorder: Reorder<(usize, Planned, Box<[u8]>)>,
+    /// When the run ends, whatever the trace still holds.
+    end: RunNs,
+    stop: Stop,
+    /// Told once, when workers have all they can have before they begin.
+    primed: Option<Sender<()>>,
+    /// The earliest instant in a block that is not handed on.
+    oldest: Option<RunNs>,
+    figures: ReaderFigures,
+}
+
+struct Lane {
+    block: Block,
+    outbox: Sender<Block>,
+}
+
+impl Reader {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] as [`TraceReader::open`].
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own, wired together once")]
+    pub fn open(
+        path: &Path,
+        targets: Arc<Targets>,
+        schedule: Schedule,
+        preparer: Preparer,
+        routes: Routes,
+        outboxes: Vec<Sender<Block>>,
+        end: Option<RunNs>,
+        stop: Stop,
+        primed: Sender<()>,
+    ) -> Result<Self> {
+        Ok(Self {
+            trace: TraceReader::open_columns(path, Some(COLUMNS))?,
+            targets,
+            schedule,
+            preparer,
+            routes,
+            lanes: outboxes.into_iter().map(|outbox| Lane { block: Block::default(), outbox }).collect(),
+            budget: Arc::new(Budget::default()),
+            reorder: Reorder::new(REORDER_BYTES_MAX),
+            end: end.unwrap_or(RunNs(i64::MAX)),
+            stop,
+            primed: Some(primed),
+            oldest: None,
+            figures: ReaderFigures::default(),
+        })
+    }
+
+    /// Reads to the end of the trace, or until it is to stop.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when a page is damaged; what was read before is replayed.
+    pub fn run(mut self) -> Result<ReaderFigures> {
+        let total = self.trace.exchanges();
+        let mut taken = 0;
+        while let Some(batch) = self.trace.next_batch()? {
+            for row in batch.rows() {
+                taken += 1;
+                if !self.take(&row) {
+                    self.figures.beyond_end += total.saturating_sub(taken);
+                    return Ok(self.finish());
+                }
+            }
+        }
+        Ok(self.finish())
+    }
+
+    /// Takes one row. False where no later one will be needed.
+    fn take(&mut self, row: &Row<'_>) -> bool {
+        if self.stop.asked() {
+            return false;
+        }
+        let target = self.targets.of(row.collection());
+        let lane = self.routes.lane(target.unwrap_or(0), row.session());
+        let due = self.schedule.due(row.at(), row.session());
+        if !self.schedule.reorders() {
+            if due >= self.end {
+                self.figures.beyond_end += 1;
+                return false;
+            }
+            let preparer = &mut self.preparer;
+            self.lanes[lane].block.push(|bytes| preparer.prepare(row, target, due, bytes));
+            self.added(lane, due);
+            return true;
+        }
+        let mut bytes = Vec::new();
+        let planned = self.preparer.prepare(row, target, due, &mut bytes);
+        let weight_bytes = bytes.len() + size_of::<Planned>();
+        self.reorder.push(due, weight_bytes, (lane, planned, bytes.into()));
+        let frontier = self.schedule.frontier(row.at());
+        self.release(frontier);
+        true
+    }
+
+    /// Hands on what nothing is due before any more.
+    fn release(&mut self, frontier: RunNs) {
+        while let Some((due, (lane, planned, bytes))) = self.reorder.pop(frontier) {
+            if due >= self.end {
+                self.figures.beyond_end += 1;
+                continue;
+            }
+            self.lanes[lane].block.push(|all| {
+                all.extend_from_slice(&bytes);
+                planned
+            });
+            self.added(lane, due);
+        }
+    }
+
+    /// A request due at `due` was added to the lane's block: hands on what is full or old enough.
+    fn added(&mut self, lane: usize, due: RunNs) {
+        self.figures.scheduled += 1;
+        let block = &self.lanes[lane].block;
+        let full = block.len() >= BLOCK_ROWS_MAX || block.bytes() >= BLOCK_BYTES_MAX;
+        let oldest = *self.oldest.get_or_insert(due);
+        if due - oldest >= BLOCK_SPAN_NS {
+            self.hand_on_all();
+        } else if full {
+            self.hand_on(lane);
+        } else {
+            return;
+        }
+        if self.budget.exhausted() {
+            self.hand_on_all();
+            self.rest();
+        }
+    }
+
+    fn hand_on(&mut self, lane: usize) {
+        let Lane { block, outbox } = &mut self.lanes[lane];
+        if block.is_empty() {
+            return;
+        }
+        let room = Block::with_room_of(block);
+        let mut block = std::mem::replace(block, room);
+        self.budget.book(&mut block);
+        if outbox.send(block).is_err() {
+            // A worker that is gone has said why; without it the run is over.
+            self.stop.ask();
+        }
+    }
+
+    fn hand_on_all(&mut self) {
+        (0..self.lanes.len()).for_each(|lane| self.hand_on(lane));
+        self.oldest = None;
+    }
+
+    /// Waits until workers need more.
+    fn rest(&mut self) {
+        self.say_primed();
+        while !self.stop.asked() && !self.budget.wait(PATIENCE) {}
+    }
+
+    fn say_primed(&mut self) {
+        if let Some(primed) = self.primed.take() {
+            // Whoever waited for it may have given up.
+            let _ = primed.send(());
+        }
+    }
+
+    fn finish(mut self) -> ReaderFigures {
+        if !self.stop.asked() {
+            self.release(RunNs(i64::MAX));
+        }
+        self.hand_on_all();
+        self.say_primed();
+        self.figures.reorder_overrun = self.reorder.overrun();
+        self.figures.sessions_forgotten = self.schedule.forgotten();
+        self.figures.labels_merged = self.preparer.merged();
+        self.figures
+    }
+}

@@ -1,0 +1,321 @@
+//! The one thread that writes: outcomes and latency slices to files, sends to the judge of timing, live figures to whoever looks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use stats::fidelity::FidelityMeter;
+use trace::{ErrorClass, OutcomeRow, OutcomeWriter, RunNs};
+
+use crate::Result;
+use crate::clock::Clock;
+use crate::outcome::{Outcome, Report, Send};
+use crate::progress::Progress;
+use crate::request::{Label, Labels};
+use crate::slices::{Measured, Slices, VALUE_NS_MAX};
+use crate::target::Targets;
+
+/// A part of the outcomes is closed after so many ns: about what a kill can lose.
+const PART_NS: i64 = 5_000_000_000;
+/// Between two updates of the live figures, ns.
+const INTERVAL_NS: i64 = 500_000_000;
+
+/// What the recorder counted over the whole run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Counts {
+    /// Requests with an outcome, which is all that fell due.
+    pub outcomes: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Good answers.
+    pub ok: u64,
+    /// Answers with a bad status.
+    pub bad_status: u64,
+    /// Requests without an answer, by class.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Requests that could be sent and never were, by class.
+    pub unsent: BTreeMap<&'static str, u64>,
+    /// Requests that waited because `--max-connections` was reached.
+    pub limited: u64,
+    /// Connections opened.
+    pub connections: u64,
+    /// Most requests in flight at once, as seen at each report.
+    pub in_flight_max: u64,
+    /// Bytes of requests sent.
+    pub request_bytes: u64,
+    /// Bytes of answers received.
+    pub response_bytes: u64,
+    /// The first and last due instant, ns since run start.
+    pub due_ns: Option<(i64, i64)>,
+    /// The first and last send.
+    pub sent_ns: Option<(i64, i64)>,
+    /// When the last request was over.
+    pub done_ns: i64,
+}
+
+impl Counts {
+    fn add(&mut self, outcome: &Outcome) {
+        self.outcomes += 1;
+        self.sent += u64::from(outcome.sent.is_some());
+        self.ok += u64::from(outcome.ok());
+        self.bad_status += u64::from(outcome.error.is_none() && !outcome.ok());
+        self.limited += u64::from(outcome.limited);
+        if let Some(class) = outcome.error {
+            *self.errors.entry(class.as_str()).or_default() += 1;
+            if outcome.sent.is_none() && class != ErrorClass::Unreplayable {
+                *self.unsent.entry(class.as_str()).or_default() += 1;
+            }
+        }
+        if outcome.sent.is_some() {
+            self.request_bytes += outcome.request_bytes;
+        }
+        self.response_bytes += outcome.response_bytes;
+        widen(&mut self.due_ns, outcome.due);
+        outcome.sent.iter().for_each(|sent| widen(&mut self.sent_ns, *sent));
+        self.done_ns = self.done_ns.max(outcome.done.ns());
+    }
+
+    /// Requests that failed with `class`.
+    #[must_use]
+    pub fn errors_of(&self, class: ErrorClass) -> u64 {
+        self.errors.get(class.as_str()).copied().unwrap_or(0)
+    }
+}
+
+fn widen(range: &mut Option<(i64, i64)>, at: RunNs) {
+    let (first, last) = range.unwrap_or((at.ns(), at.ns()));
+    *range = Some((first.min(at.ns()), last.max(at.ns())));
+}
+
+/// What the recorder leaves behind besides files.
+pub struct Recorded {
+    /// Counts over the run.
+    pub counts: Counts,
+    /// Every send, as the judge of timing saw it.
+    pub meter: FidelityMeter,
+    /// Response times of answered requests, ns.
+    pub response_ns: Histogram<u64>,
+}
+
+/// Figures of the interval under way.
+struct Interval {
+    since: RunNs,
+    sent: u64,
+    response_ns: Histogram<u64>,
+    lateness_ns: Histogram<u64>,
+}
+
+impl Interval {
+    fn begin(since: RunNs) -> Self {
+        Self { since, sent: 0, response_ns: histogram(2), lateness_ns: histogram(2) }
+    }
+}
+
+fn histogram(digits: u8) -> Histogram<u64> {
+    // Bounded from the start: one that grows by itself does not do so for `saturating_record`.
+    Histogram::new_with_bounds(1, VALUE_NS_MAX, digits).expect("bounds and digits are within what the crate allows")
+}
+
+/// Writes a run's files.
+pub struct Recorder<'a> {
+    clock: Clock,
+    phase: &'static str,
+    targets: Arc<Targets>,
+    progress: &'a Progress,
+    labels: Arc<Labels>,
+    /// Labels seen so far, each with the number of its latency series.
+    known: Vec<(Arc<Label>, usize)>,
+    writer: OutcomeWriter,
+    rolled: RunNs,
+    slices: Slices,
+    recorded: Recorded,
+    /// In flight and connections, by worker.
+    workers: Vec<(u64, u64)>,
+    interval: Interval,
+}
+
+impl<'a> Recorder<'a> {
+    /// Nothing recorded yet, for the run in `dir`.
+    #[must_use]
+    pub fn new(
+        dir: &Path,
+        phase: &'static str,
+        clock: Clock,
+        targets: Arc<Targets>,
+        labels: Arc<Labels>,
+        progress: &'a Progress,
+    ) -> Self {
+        Self {
+            clock,
+            phase,
+            targets,
+            progress,
+            labels,
+            known: Vec::new(),
+            writer: OutcomeWriter::new(dir),
+            rolled: RunNs(0),
+            slices: Slices::new(dir, phase),
+            recorded: Recorded { counts: Counts::default(), meter: FidelityMeter::new(), response_ns: histogram(3) },
+            workers: Vec::new(),
+            interval: Interval::begin(RunNs(0)),
+        }
+    }
+
+    /// Records until every worker is done.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] when the disk is full; the parts closed before stay readable.
+    pub fn run(mut self, reports: &Receiver<Report>) -> Result<Recorded> {
+        while let Ok(report) = reports.recv() {
+            self.take(&report)?;
+            let now = self.clock.now();
+            if now - self.interval.since >= INTERVAL_NS {
+                self.slices.write_until(now)?;
+                self.show(now);
+            }
+            if now - self.rolled >= PART_NS {
+                self.writer.roll()?;
+                self.rolled = now;
+            }
+        }
+        self.show(self.clock.now());
+        self.writer.finish()?;
+        self.slices.finish()?;
+        Ok(self.recorded)
+    }
+
+    fn take(&mut self, report: &Report) -> Result<()> {
+        report.sends.iter().for_each(|send| self.take_send(*send));
+        for outcome in &report.outcomes {
+            self.recorded.counts.add(outcome);
+            self.measure(outcome);
+            self.write(report.worker, outcome)?;
+        }
+        let worker = report.worker as usize;
+        if worker >= self.workers.len() {
+            self.workers.resize(worker + 1, (0, 0));
+        }
+        self.workers[worker] = (report.in_flight as u64, report.connections);
+        let in_flight = self.in_flight();
+        let counts = &mut self.recorded.counts;
+        counts.connections = self.workers.iter().map(|(_, connections)| connections).sum();
+        counts.in_flight_max = counts.in_flight_max.max(in_flight);
+        Ok(())
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.workers.iter().map(|(in_flight, _)| in_flight).sum()
+    }
+
+    fn take_send(&mut self, send: Send) {
+        self.recorded.meter.push(send.due.ns(), send.own.ns());
+        self.interval.sent += 1;
+        self.interval.lateness_ns.saturating_record((send.own - send.due).unsigned_abs());
+    }
+
+    fn measure(&mut self, outcome: &Outcome) {
+        let answered = outcome.error.is_none();
+        let response_ns = answered.then_some(outcome.done - outcome.due);
+        let service_ns = outcome.sent.filter(|_| answered).map(|sent| outcome.done - sent);
+        let lateness_ns = outcome.sent.map(|sent| sent - outcome.due - outcome.queued_ns);
+        if let Some(response_ns) = response_ns {
+            self.interval.response_ns.saturating_record(response_ns.unsigned_abs());
+            self.recorded.response_ns.saturating_record(response_ns.unsigned_abs());
+        }
+        let series = self.series(outcome.label);
+        self.slices.add(outcome.due, series, Measured { values_ns: [response_ns, service_ns, lateness_ns] });
+    }
+
+    /// The latency series of a label, which is known from then on.
+    fn series(&mut self, number: u32) -> usize {
+        if number as usize >= self.known.len() {
+            for label in self.labels.since(self.known.len()) {
+                let series = self.slices.series(&label.collection, &label.operation);
+                self.known.push((label, series));
+            }
+        }
+        self.known[number as usize].1
+    }
+
+    fn write(&mut self, worker: u32, outcome: &Outcome) -> Result<()> {
+        let (label, _) = &self.known[outcome.label as usize];
+        let mut digits = [0; 3];
+        let row = OutcomeRow {
+            id: outcome.id,
+            copy: outcome.copy,
+            phase: self.phase,
+            worker,
+            session: outcome.session,
+            stream: outcome.stream,
+            conn: outcome.conn,
+            kind: label.kind,
+            effect: label.effect,
+            txn: outcome.txn.as_deref().map(|(name, id)| (&**name, &**id)),
+            protocol: &label.protocol,
+            collection: &label.collection,
+            operation: &label.operation,
+            target: &self.targets.list()[label.target].origin,
+            due: outcome.due,
+            // HTTP keeps no order between answers, so none waits for another.
+            blocked_ns: 0,
+            queued_ns: outcome.queued_ns,
+            sent: outcome.sent,
+            first_byte: outcome.first_byte,
+            done: Some(outcome.done),
+            connect_ns: outcome.connect_ns,
+            status: status_text(outcome.status, &mut digits),
+            ok: outcome.ok(),
+            error: outcome.error,
+            items: outcome.items,
+            request_bytes: outcome.request_bytes,
+            response_bytes: outcome.response_bytes,
+            matched: None,
+            recall: None,
+        };
+        Ok(self.writer.push(&row)?)
+    }
+
+    /// Brings the live figures up to date and begins a new interval.
+    fn show(&mut self, now: RunNs) {
+        let interval = std::mem::replace(&mut self.interval, Interval::begin(now));
+        let seconds = (now - interval.since).max(1) as f64 / 1e9;
+        let quantile = |histogram: &Histogram<u64>, q| (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));
+        let counts = &self.recorded.counts;
+        let shed = ErrorClass::ALL.iter().filter(|class| class.is_shed()).map(|class| counts.errors_of(*class)).sum();
+        let in_flight = self.in_flight();
+        self.progress.update(|live| {
+            (live.at, live.in_flight, live.shed) = (now, in_flight, shed);
+            live.sent += interval.sent;
+            (live.over, live.failed) = (counts.outcomes, counts.outcomes - counts.ok);
+            live.rate_per_s = interval.sent as f64 / seconds;
+            live.p50_ns = quantile(&interval.response_ns, 0.5);
+            live.p99_ns = quantile(&interval.response_ns, 0.99);
+            live.lateness_p99_ns = quantile(&interval.lateness_ns, 0.99);
+        });
+    }
+}
+
+/// The three digits of a status; `None` for none.
+fn status_text(status: u16, digits: &mut [u8; 3]) -> Option<&str> {
+    if status == 0 {
+        return None;
+    }
+    *digits = [status / 100 % 10, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
+    std::str::from_utf8(digits).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_three_digits() {
+        let mut digits = [0; 3];
+        assert_eq!(status_text(404, &mut digits), Some("404"));
+        assert_eq!(status_text(99, &mut digits), Some("099"));
+        assert_eq!(status_text(0, &mut digits), None);
+    }
+}
