@@ -1,0 +1,282 @@
+//! Draws a plot with plotters: as SVG whose colours are classes and whose text is text, and as PNG.
+//!
+//! plotters draws in whole pixels, so pictures are drawn enlarged: SVG by [`SVG_ENLARGED`], which its view box takes back, for smooth
+//! lines; PNG by [`PNG_ENLARGED`], for sharp screens.
+
+use std::sync::Once;
+
+use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::element::{Circle, PathElement, Polygon, Text};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontStyle, IntoFont, ShapeStyle, TextStyle, WHITE, register_font};
+
+use super::style::{FONT, FONT_STACK, Ink, add_classes, css_classes, css_variables};
+use super::{Axis, Line, Plot, Stroke};
+use crate::{Error, Result};
+
+const SVG_ENLARGED: f64 = 10.0;
+const PNG_ENLARGED: f64 = 2.0;
+
+/// Sizes in CSS pixels.
+const TEXT: f64 = 12.5;
+const TITLE: f64 = 15.0;
+const MARGIN_LEFT: f64 = 64.0;
+const MARGIN_RIGHT: f64 = 18.0;
+const MARGIN_BOTTOM: f64 = 46.0;
+const ROW: f64 = 20.0;
+const SWATCH: f64 = 18.0;
+
+/// Width of a letter as a share of the text's size, generously.
+const LETTER: f64 = 0.58;
+
+/// plotters gives the height of a line where CSS gives that of an em.
+const EM_TO_LINE: f64 = 1.24;
+
+/// How large a picture is, in CSS pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Layout {
+    /// Class of the SVG element: the page shows the one that fits.
+    pub class: &'static str,
+    /// Width of the picture.
+    pub width: f64,
+    /// Height of the picture.
+    pub height: f64,
+}
+
+impl Layout {
+    /// For pages and screens.
+    pub const WIDE: Self = Self { class: "wide", width: 920.0, height: 330.0 };
+    /// For phones.
+    pub const NARROW: Self = Self { class: "narrow", width: 420.0, height: 310.0 };
+
+    /// Where the plot begins and ends, as shares of the width: what a page needs to find the place under a pointer.
+    #[must_use]
+    pub fn plot_shares(self) -> (f64, f64) {
+        (MARGIN_LEFT / self.width, 1.0 - MARGIN_RIGHT / self.width)
+    }
+}
+
+/// The picture as an SVG element for a page: no namespace, no colours of its own, no title in it.
+///
+/// # Errors
+/// [`Error::Chart`] when drawing fails.
+pub fn svg(name: &'static str, plot: &Plot, layout: Layout) -> Result<String> {
+    let body = svg_body(name, plot, layout, None)?;
+    let (width, height) = (layout.width * SVG_ENLARGED, layout.height * SVG_ENLARGED);
+    let (left, right) = layout.plot_shares();
+    let label = escape(&plot.summary);
+    let Layout { class, .. } = layout;
+    Ok(format!(
+        "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\" data-left=\"{left:.4}\" \
+         data-right=\"{right:.4}\">{body}</svg>"
+    ))
+}
+
+/// The picture as an SVG file of its own, with title, which follows light and dark.
+///
+/// # Errors
+/// [`Error::Chart`] when drawing fails.
+pub fn svg_file(name: &'static str, plot: &Plot) -> Result<String> {
+    let layout = Layout { height: Layout::WIDE.height + ROW, ..Layout::WIDE };
+    let body = svg_body(name, plot, layout, Some(plot.title))?;
+    let (width, height) = (layout.width * SVG_ENLARGED, layout.height * SVG_ENLARGED);
+    let (light, dark, classes) = (css_variables(false), css_variables(true), css_classes());
+    let (title, summary) = (escape(plot.title), escape(&plot.summary));
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
+         aria-labelledby=\"t d\" font-family=\"{FONT_STACK}\">\n<title id=\"t\">{title}</title>\n<desc id=\"d\">{summary}</desc>\n\
+         <style>svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}{classes}</style>\n{body}</svg>\n",
+        layout.width, layout.height
+    ))
+}
+
+/// The elements of the picture.
+fn svg_body(name: &'static str, plot: &Plot, layout: Layout, title: Option<&str>) -> Result<String> {
+    let mut drawn = String::new();
+    let size = ((layout.width * SVG_ENLARGED) as u32, (layout.height * SVG_ENLARGED) as u32);
+    let area = SVGBackend::with_string(&mut drawn, size).into_drawing_area();
+    let pen = Pen { area: &area, enlarged: SVG_ENLARGED };
+    pen.picture(plot, layout, title).and_then(|()| area.present()).map_err(|e| chart_error(name, e))?;
+    drop(area);
+    let body = drawn.split_once('>').map_or("", |(_, body)| body).trim_end().trim_end_matches("</svg>");
+    let plain = body.replace(&format!(" font-family=\"{FONT}\""), "").replace(" opacity=\"1\"", "").replace(" \"", "\"");
+    Ok(add_classes(&plain))
+}
+
+/// The picture as PNG on white, with title, written to `path`.
+///
+/// # Errors
+/// [`Error::Chart`] when drawing or writing fails.
+pub fn png(name: &'static str, plot: &Plot, path: &std::path::Path) -> Result<()> {
+    let layout = Layout { height: Layout::WIDE.height + ROW, ..Layout::WIDE };
+    let size = ((layout.width * PNG_ENLARGED) as u32, (layout.height * PNG_ENLARGED) as u32);
+    let area = BitMapBackend::new(path, size).into_drawing_area();
+    let pen = Pen { area: &area, enlarged: PNG_ENLARGED };
+    let drawn = area.fill(&WHITE).and_then(|()| pen.picture(plot, layout, Some(plot.title))).and_then(|()| area.present());
+    drawn.map_err(|e| chart_error(name, e))
+}
+
+fn chart_error(name: &'static str, error: impl std::fmt::Display) -> Error {
+    Error::Chart { name, reason: error.to_string() }
+}
+
+/// Text between tags and in attributes.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn register_fonts() {
+    static ONCE: Once = Once::new();
+    // A font that is part of the program can only fail to register if it is broken, and then text fails to draw with a clear error.
+    ONCE.call_once(|| drop(register_font(FONT, FontStyle::Normal, ttf_noto_sans::REGULAR)));
+}
+
+/// What plotters answers.
+type Drawn<B, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+/// The rectangle that lines are drawn in, in CSS pixels.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Frame {
+    fn x(&self, axis: &Axis, value: f64) -> f64 {
+        self.left + axis.place(value) * (self.right - self.left)
+    }
+
+    fn y(&self, axis: &Axis, value: f64) -> f64 {
+        self.bottom - axis.place(value) * (self.bottom - self.top)
+    }
+}
+
+/// Draws in CSS pixels on an enlarged area.
+struct Pen<'a, B: DrawingBackend> {
+    area: &'a DrawingArea<B, Shift>,
+    enlarged: f64,
+}
+
+impl<B: DrawingBackend> Pen<'_, B> {
+    fn picture(&self, plot: &Plot, layout: Layout, title: Option<&str>) -> Drawn<B> {
+        register_fonts();
+        let mut top = 0.0;
+        if let Some(title) = title {
+            self.text(title, (MARGIN_LEFT, 16.0), HPos::Left, TITLE, Ink::Text)?;
+            top += ROW + 8.0;
+        }
+        top = self.legend(&plot.lines, layout.width - MARGIN_RIGHT, top + ROW / 2.0)? + ROW / 2.0;
+        let frame = Frame {
+            left: MARGIN_LEFT,
+            right: layout.width - MARGIN_RIGHT,
+            top: top + ROW + 4.0,
+            bottom: layout.height - MARGIN_BOTTOM,
+        };
+        self.text(plot.y.title, (MARGIN_LEFT, top + ROW / 2.0), HPos::Left, TEXT, Ink::Muted)?;
+        self.y_axis(&plot.y, &frame)?;
+        self.x_axis(&plot.x, &frame)?;
+        plot.lines.iter().try_for_each(|line| self.line(plot, line, &frame))
+    }
+
+    /// The names of the lines beside a sample of each, in as many rows as they need. Returns the middle of the last row.
+    fn legend(&self, lines: &[Line], right: f64, first_row: f64) -> Drawn<B, f64> {
+        let (mut x, mut y) = (MARGIN_LEFT, first_row);
+        for line in lines {
+            let width = SWATCH + 7.0 + text_width(line.name);
+            if x > MARGIN_LEFT && x + width > right {
+                (x, y) = (MARGIN_LEFT, y + ROW);
+            }
+            self.path(&[(x, y), (x + SWATCH, y)], self.stroke(line.ink, line.stroke))?;
+            self.text(line.name, (x + SWATCH + 7.0, y), HPos::Left, TEXT, Ink::Text)?;
+            x += width + 22.0;
+        }
+        Ok(y)
+    }
+
+    fn y_axis(&self, axis: &Axis, frame: &Frame) -> Drawn<B> {
+        for tick in &axis.ticks {
+            let y = frame.y(axis, *tick);
+            self.path(&[(frame.left, y), (frame.right, y)], self.solid(Ink::Grid, 1.0))?;
+            self.text(&(axis.label)(*tick), (frame.left - 8.0, y), HPos::Right, TEXT, Ink::Muted)?;
+        }
+        Ok(())
+    }
+
+    /// Ticks below the frame; a label that would touch the one before it is left out.
+    fn x_axis(&self, axis: &Axis, frame: &Frame) -> Drawn<B> {
+        let mut free_from = f64::MIN;
+        for tick in &axis.ticks {
+            let (x, label) = (frame.x(axis, *tick), (axis.label)(*tick));
+            let half = text_width(&label) / 2.0;
+            self.path(&[(x, frame.top), (x, frame.bottom)], self.solid(Ink::Grid, 1.0))?;
+            let middle = x.min(frame.right + MARGIN_RIGHT - half);
+            if middle - half >= free_from {
+                self.text(&label, (middle, frame.bottom + 14.0), HPos::Center, TEXT, Ink::Muted)?;
+                free_from = middle + half + 8.0;
+            }
+        }
+        self.text(axis.title, (frame.right, frame.bottom + 34.0), HPos::Right, TEXT, Ink::Muted)
+    }
+
+    fn line(&self, plot: &Plot, line: &Line, frame: &Frame) -> Drawn<B> {
+        let point = |(x, y): (&f64, &Option<f64>)| y.map(|y| (frame.x(&plot.x, *x), frame.y(&plot.y, y)));
+        let points: Vec<Option<(f64, f64)>> = plot.xs.iter().zip(&line.ys).map(point).collect();
+        for piece in points.split(Option::is_none) {
+            let piece: Vec<(f64, f64)> = piece.iter().flatten().copied().collect();
+            match piece[..] {
+                [] => {}
+                [alone] => self.dot(alone, line.ink)?,
+                [first, .., last] => {
+                    if line.stroke == Stroke::Filled {
+                        let closed = [&[(first.0, frame.bottom)], &piece[..], &[(last.0, frame.bottom)]].concat();
+                        self.area.draw(&Polygon::new(self.places(&closed), line.ink.light().mix(0.18)))?;
+                    }
+                    self.path(&piece, self.stroke(line.ink, line.stroke))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, points: &[(f64, f64)], style: ShapeStyle) -> Drawn<B> {
+        self.area.draw(&PathElement::new(self.places(points), style))
+    }
+
+    fn dot(&self, at: (f64, f64), ink: Ink) -> Drawn<B> {
+        self.area.draw(&Circle::new(self.place(at), (2.5 * self.enlarged) as i32, ink.light().filled()))
+    }
+
+    fn text(&self, text: &str, at: (f64, f64), anchor: HPos, size: f64, ink: Ink) -> Drawn<B> {
+        let font = (FONT, size * EM_TO_LINE * self.enlarged).into_font();
+        let colour = ink.light();
+        let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor, VPos::Center));
+        self.area.draw(&Text::new(text.to_owned(), self.place(at), style))
+    }
+
+    fn stroke(&self, ink: Ink, stroke: Stroke) -> ShapeStyle {
+        match stroke {
+            Stroke::Thin => self.solid(ink, 2.0),
+            Stroke::Filled => self.solid(ink, 1.5),
+            Stroke::Broad => ShapeStyle { color: ink.light().mix(0.45), ..self.solid(ink, 6.0) },
+        }
+    }
+
+    fn solid(&self, ink: Ink, width: f64) -> ShapeStyle {
+        ShapeStyle { color: ink.light().to_rgba(), filled: false, stroke_width: (width * self.enlarged).round() as u32 }
+    }
+
+    fn place(&self, (x, y): (f64, f64)) -> (i32, i32) {
+        ((x * self.enlarged).round() as i32, (y * self.enlarged).round() as i32)
+    }
+
+    fn places(&self, points: &[(f64, f64)]) -> Vec<(i32, i32)> {
+        points.iter().map(|point| self.place(*point)).collect()
+    }
+}
+
+fn text_width(text: &str) -> f64 {
+    text.chars().count() as f64 * TEXT * LETTER
+}

@@ -1,0 +1,58 @@
+//! From runs to findings and reports: percentiles, verdicts, charts.
+
+mod bins;
+pub mod chart;
+pub mod distribution;
+mod error;
+pub mod errors;
+pub mod finding;
+pub mod inspect;
+pub mod latency;
+mod load;
+pub mod overview;
+pub mod rates;
+mod render;
+mod report;
+pub mod section;
+pub mod timing;
+pub mod totals;
+pub mod units;
+
+pub use error::{Error, Result};
+pub use load::Run;
+pub use report::{Report, ReportOptions, report};
+
+/// Everything computed from one run; charts, findings and sections are views of it.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// The run's own description.
+    pub info: trace::RunInfo,
+    /// Counts and sums.
+    pub totals: totals::Totals,
+    /// Response and service time.
+    pub latency: latency::Latency,
+    /// Throughput over time.
+    pub rates: rates::Rates,
+    /// Failures by kind, the most frequent first.
+    pub failures: Vec<errors::Failure>,
+    /// Whether the timing was kept.
+    pub timing: timing::Timing,
+}
+
+impl Analysis {
+    /// Computes everything, one scan of few columns after another.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] when the run has no outcomes, [`Error::Outcomes`] when a part is damaged.
+    pub fn new(run: &Run) -> Result<Self> {
+        let totals = totals::Totals::load(run)?;
+        Ok(Self {
+            info: run.info.clone(),
+            latency: latency::Latency::load(run, &totals)?,
+            rates: rates::Rates::load(run, &totals)?,
+            failures: errors::load(run)?,
+            timing: timing::Timing::load(run, &totals)?,
+            totals,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! A run on disk: its description, and lazy scans of its outcomes, each with the few columns one question needs.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use polars::prelude::{
+    DataFrame, Engine, LazyFrame, ParquetReader, PlRefPath, PlanCallback, PolarsResult, ScanArgsParquet, SerReader,
+};
+use trace::{Part, RunInfo, schema};
+
+use crate::{Error, Result};
+
+/// Rows handed on at once: large enough to be quick, small enough for a bounded memory.
+const BATCH_ROWS: usize = 1 << 17;
+
+/// A run whose description and outcomes can be read; it may still be going, or have been killed.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The run's folder.
+    pub dir: PathBuf,
+    /// The content of `run.json`.
+    pub info: RunInfo,
+    parts: Vec<Part>,
+}
+
+impl Run {
+    /// Opens the run in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Trace`] when `run.json` or a part is missing, damaged or of another version; [`Error::Empty`] when there is no
+    /// closed part of outcomes yet.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let info = trace::read_run_info(dir)?;
+        let parts = trace::part_files(dir)?;
+        if parts.is_empty() {
+            let reason =
+                "the run has no outcomes yet; a replay closes its first part after some seconds, or when it ends".to_owned();
+            return Err(Error::Empty { path: dir.to_owned(), reason });
+        }
+        for part in &parts {
+            check_part(&part.path)?;
+        }
+        Ok(Self { dir: dir.to_owned(), info, parts })
+    }
+
+    /// Runs `query` over the outcomes of all parts, in the order they were written, and hands the answer on in batches.
+    ///
+    /// # Errors
+    /// [`Error::Outcomes`] when the scan cannot begin; the batches themselves may fail later.
+    pub fn scan(&self, query: impl FnOnce(LazyFrame) -> LazyFrame) -> Result<Batches> {
+        let failed = |e| Error::outcomes(&self.dir, e);
+        let paths: PolarsResult<Vec<PlRefPath>> = self.parts.iter().map(|part| PlRefPath::try_from_path(&part.path)).collect();
+        let args = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
+        let frame = LazyFrame::scan_parquet_files(paths.map_err(failed)?.into(), args).map_err(failed)?;
+        Batches::start(query(frame), &self.dir)
+    }
+}
+
+/// Refuses a part of another kind or version, naming both.
+fn check_part(path: &Path) -> Result<()> {
+    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+    let mut reader = ParquetReader::new(file);
+    let metadata = reader.get_metadata().map_err(|e| trace::Error::Parquet { path: path.to_owned(), reason: e.to_string() })?;
+    let footer = |key: &str| {
+        let pairs = metadata.key_value_metadata().as_deref().unwrap_or_default();
+        pairs.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()).unwrap_or_default()
+    };
+    let (kind, version) = (footer(schema::KIND_KEY), footer(schema::VERSION_KEY));
+    let wanted = (schema::OUTCOMES, schema::VERSION.to_string());
+    if (kind.as_str(), &version) == (wanted.0, &wanted.1) {
+        return Ok(());
+    }
+    let found = if kind.is_empty() {
+        "a Parquet file that rehearsal did not make".to_owned()
+    } else {
+        format!("a rehearsal {kind} file of version {version}")
+    };
+    let wanted = format!("a rehearsal {} file of version {}", wanted.0, wanted.1);
+    Err(trace::Error::Kind { path: path.to_owned(), found, wanted }.into())
+}
+
+/// The answer of a query, batch after batch of one chunk each, while later batches are still being decoded on other threads.
+pub struct Batches {
+    dir: PathBuf,
+    batches: Receiver<DataFrame>,
+    query: Option<JoinHandle<PolarsResult<()>>>,
+}
+
+impl Batches {
+    fn start(frame: LazyFrame, dir: &Path) -> Result<Self> {
+        let (send, batches) = sync_channel(2);
+        // The callback answers "stop?": yes once nobody listens any more.
+        let hand_on = PlanCallback::new(move |batch: DataFrame| Ok(send.send(batch).is_err()));
+        let frame = frame.sink_batches(hand_on, true, std::num::NonZeroUsize::new(BATCH_ROWS));
+        let frame = frame.map_err(|e| Error::outcomes(dir, e))?;
+        let query = std::thread::spawn(move || frame.collect_with_engine(Engine::Streaming).map(drop));
+        Ok(Self { dir: dir.to_owned(), batches, query: Some(query) })
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<DataFrame>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Ok(mut batch) = self.batches.recv() {
+            batch.rechunk_mut();
+            return Some(Ok(batch));
+        }
+        match self.query.take()?.join() {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(Err(Error::outcomes(&self.dir, error))),
+            Err(_) => Some(Err(Error::outcomes(&self.dir, "the reader gave up; a part is damaged"))),
+        }
+    }
+}
+
+/// The integers of a column without nulls.
+pub(crate) fn integers<'a>(batch: &'a DataFrame, name: &str) -> PolarsResult<impl Iterator<Item = i64> + 'a> {
+    Ok(batch.column(name)?.i64()?.into_no_null_iter())
+}

@@ -1,0 +1,37 @@
+//! The run card: what ran, against what, and how to run it again.
+
+use trace::RunInfo;
+
+use crate::units;
+
+/// The lines of the card: name and content; what a run does not have is left out.
+pub(super) fn lines(info: &RunInfo) -> Vec<(&'static str, String)> {
+    let lines = [
+        ("Note", info.note.clone()),
+        ("Target", targets(info)),
+        ("Trace", info.trace.clone()),
+        ("Trace hash", info.trace_hash.clone()),
+        ("Started", info.clocks.first().map(|clock| units::utc(clock.unix_ns)).unwrap_or_default()),
+        ("Seed", info.seed.to_string()),
+        ("Version", info.tool.clone()),
+        ("Host", info.host.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")),
+    ];
+    lines.into_iter().filter(|(_, content)| !content.is_empty()).collect()
+}
+
+/// One target as it is, several by collection.
+fn targets(info: &RunInfo) -> String {
+    let named = |(collection, url): (&String, &String)| {
+        if collection == "*" { url.clone() } else { format!("{collection} → {url}") }
+    };
+    info.targets.iter().map(named).collect::<Vec<_>>().join(", ")
+}
+
+/// The command that reproduces the run, quoted for a POSIX shell.
+pub(super) fn command(info: &RunInfo) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+*".contains(c);
+    let quote = |word: &String| {
+        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    info.command.iter().map(quote).collect::<Vec<_>>().join(" ")
+}

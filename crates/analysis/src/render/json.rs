@@ -1,0 +1,48 @@
+//! `findings.json`: every figure of the report for programs. Its schema is described in `FINDINGS.md` beside this crate's manifest.
+
+use serde_json::json;
+
+use crate::report::Material;
+
+/// Version of the schema; it rises when a reader of the old one would be misled.
+const VERSION: u32 = 1;
+
+/// The same run gives the same text.
+pub(crate) fn json(material: &Material) -> String {
+    let Material { analysis, findings, overview, .. } = material;
+    let (info, totals) = (&analysis.info, &analysis.totals);
+    let document = json!({
+        "kind": "rehearsal findings",
+        "version": VERSION,
+        "verdict": overview.verdict,
+        "sentence": overview.sentence,
+        "figures": overview.figures,
+        "run": {
+            "label": info.label,
+            "note": info.note,
+            "status": info.status,
+            "tool": info.tool,
+            "trace": info.trace,
+            "trace_hash": info.trace_hash,
+            "seed": info.seed,
+            "targets": info.targets,
+            "command": info.command,
+        },
+        "findings": findings,
+        "totals": totals,
+        "throughput": {
+            "offered_per_s": totals.offered_per_s(),
+            "achieved_per_s": totals.achieved_per_s(),
+            "goodput_per_s": totals.amount_per_s(totals.ok),
+            "items_per_s": totals.amount_per_s(totals.items_ok),
+            "request_bytes_per_s": totals.amount_per_s(totals.request_bytes),
+            "response_bytes_per_s": totals.amount_per_s(totals.response_bytes),
+        },
+        "latency": { "overall": analysis.latency.overall, "groups": analysis.latency.groups },
+        "errors": analysis.failures,
+        "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },
+    });
+    let mut text = serde_json::to_string_pretty(&document).expect("findings are plain data");
+    text.push('\n');
+    text
+}

@@ -1,0 +1,53 @@
+//! Response and service time of the whole run.
+
+use super::{Block, Cell, Column, Material, Table, duration, quantile};
+use crate::distribution::{Distribution, LEVELS};
+use crate::units;
+
+pub(super) fn build(material: Material<'_>) -> Vec<Block> {
+    let times = &material.analysis.latency.overall;
+    let mut blocks = Vec::new();
+    if times.response.count == 0 {
+        blocks.push(Block::Text("No request was answered, so there is no latency to speak of.".to_owned()));
+        return blocks;
+    }
+    let unanswered = material.analysis.totals.requests - times.response.count;
+    if unanswered > 0 {
+        blocks.push(Block::Text(format!(
+            "Latency is that of answered requests; {} without an answer have none and are left out.",
+            units::counted(unanswered, "request")
+        )));
+    }
+    blocks.push(Block::Chart("percentiles"));
+    blocks.push(Block::Table(table(&[("Response time", &times.response), ("Service time", &times.service)])));
+    blocks.push(Block::Chart("latency-over-time"));
+    blocks
+}
+
+/// One row a distribution.
+fn table(rows: &[(&'static str, &Distribution)]) -> Table {
+    Table {
+        title: "Response time runs from the due instant, service time from the send; both to the last byte. Below each percentile: its 95 % \
+                confidence interval."
+            .to_owned(),
+        folded: false,
+        columns: [Column::Text("Time"), Column::Figure("Answers")].into_iter().chain(columns()).collect(),
+        rows: rows.iter().map(|(name, times)| [vec![(*name).into(), units::count(times.count).into()], cells(times)].concat()).collect(),
+    }
+}
+
+/// Headings of the figures of a distribution.
+pub(super) fn columns() -> impl Iterator<Item = Column> {
+    let levels = LEVELS.iter().map(|(_, name)| Column::Figure(name));
+    [Column::Figure("Mean"), Column::Figure("Min")].into_iter().chain(levels).chain([Column::Figure("Max")])
+}
+
+/// Cells under [`columns`]; for no values at all a dash each.
+pub(super) fn cells(times: &Distribution) -> Vec<Cell> {
+    if times.count == 0 {
+        return columns().map(|_| "–".into()).collect();
+    }
+    let extreme = |ns: Option<i64>| duration(ns.map(|ns| ns as f64)).into();
+    let head = [duration(times.mean_ns).into(), extreme(times.min_ns)];
+    head.into_iter().chain(times.quantiles.iter().map(quantile)).chain([extreme(times.max_ns)]).collect()
+}

@@ -1,0 +1,137 @@
+//! Sections of a report: data first ([`Block`]s), so that every format shows the same.
+//!
+//! A new section is one file, one `mod` line and one row in [`SECTIONS`].
+
+mod collections;
+mod errors;
+mod findings;
+mod latency;
+mod throughput;
+mod timing;
+
+use crate::Analysis;
+use crate::distribution::Quantile;
+use crate::finding::Finding;
+use crate::units;
+
+/// What sections are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// The run's figures.
+    pub analysis: &'a Analysis,
+    /// What was found.
+    pub findings: &'a [Finding],
+}
+
+/// A part of the report.
+#[derive(Debug)]
+pub struct Section {
+    /// Its name in links.
+    pub id: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// What stands in it.
+    pub build: fn(Material<'_>) -> Vec<Block>,
+}
+
+/// Every section, in the order of the page.
+pub const SECTIONS: &[Section] = &[
+    Section { id: "findings", title: "Findings", build: findings::build },
+    Section { id: "latency", title: "Latency", build: latency::build },
+    Section { id: "throughput", title: "Throughput", build: throughput::build },
+    Section { id: "collections", title: "Collections and operations", build: collections::build },
+    Section { id: "errors", title: "Errors", build: errors::build },
+    Section { id: "timing", title: "Timing", build: timing::build },
+];
+
+/// A piece of a section.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// A paragraph.
+    Text(String),
+    /// Named figures.
+    Facts(Vec<(&'static str, String)>),
+    /// A table.
+    Table(Table),
+    /// The chart of that name, from [`crate::chart::CHARTS`].
+    Chart(&'static str),
+    /// What was found, each with its verdict.
+    Findings,
+}
+
+/// Rows under headings.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    /// What it shows.
+    pub title: String,
+    /// Whether a page keeps it folded until it is asked for.
+    pub folded: bool,
+    /// Headings; texts stand left, everything else right.
+    pub columns: Vec<Column>,
+    /// Cells, as many in each row as there are columns.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A heading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// Over texts.
+    Text(&'static str),
+    /// Over figures.
+    Figure(&'static str),
+}
+
+impl Column {
+    /// The heading.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Text(title) | Self::Figure(title) => title,
+        }
+    }
+}
+
+/// A figure or text, and what belongs to it in smaller print.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// What is to be read first.
+    pub text: String,
+    /// An interval, or nothing.
+    pub detail: String,
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), detail: String::new() }
+    }
+}
+
+/// What stands where there are too few samples.
+pub(crate) const INSUFFICIENT: &str = "insufficient";
+
+/// A duration, or that there are too few samples for it.
+pub(crate) fn duration(ns: Option<f64>) -> String {
+    ns.map_or_else(|| INSUFFICIENT.to_owned(), units::duration)
+}
+
+/// A quantile with its interval.
+pub(crate) fn quantile(quantile: &Quantile) -> Cell {
+    let ends = quantile.low_ns.zip(quantile.high_ns);
+    Cell {
+        text: duration(quantile.value_ns.map(|ns| ns as f64)),
+        detail: ends.map(|(low, high)| units::interval(low as f64, high as f64)).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_have_names_of_their_own() {
+        let mut ids: Vec<_> = SECTIONS.iter().map(|section| section.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), SECTIONS.len());
+    }
+}

@@ -1,0 +1,133 @@
+//! Whether the generator kept the timing: its own lateness, and the inter-arrivals of trace against replay.
+
+use polars::prelude::{DataFrame, PolarsResult, col};
+use stats::fidelity::{Fidelity, fidelity};
+use stats::order;
+
+use crate::distribution::Distribution;
+use crate::load::{Run, integers};
+use crate::totals::Totals;
+use crate::{Error, Result};
+
+/// Points of the inter-arrival distribution.
+const GAP_POINTS: usize = 160;
+
+/// Fewer gaps than this have no distribution worth a chart.
+const GAPS_MIN: usize = 20;
+
+/// How well the schedule was kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timing {
+    /// The verdict and the figures behind it.
+    pub fidelity: Fidelity,
+    /// The generator's own lateness, sent − due − blocked − queued, of every request that was sent.
+    pub lateness: Distribution,
+    /// Gaps between requests; `None` for fewer than twenty.
+    pub gaps: Option<Gaps>,
+}
+
+/// Shares of inter-arrival times at or below some durations: as due, and as the generator sent on its own account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gaps {
+    /// Durations in ns, rising evenly on a log scale over whole factors of ten.
+    pub gap_ns: Vec<f64>,
+    /// Share of the due instants' gaps at or below each.
+    pub due: Vec<f64>,
+    /// Share of the sends' gaps at or below each.
+    pub sent: Vec<f64>,
+}
+
+impl Timing {
+    /// Reads when every sent request was due and when the generator sent it on its own account (sent − blocked − queued).
+    ///
+    /// # Errors
+    /// [`Error::Outcomes`] when a part is damaged.
+    pub fn load(run: &Run, totals: &Totals) -> Result<Self> {
+        let mut sends = Vec::with_capacity(totals.sent as usize);
+        let own = col("sent_ns") - col("blocked_ns") - col("queued_ns");
+        let batches =
+            run.scan(|outcomes| outcomes.filter(col("sent_ns").is_not_null()).select([col("due_ns"), own.alias("own_ns")]))?;
+        for batch in batches {
+            take(&batch?, &mut sends).map_err(|e| Error::outcomes(&run.dir, e))?;
+        }
+        sends.sort_unstable();
+        Ok(Self::new(sends, totals))
+    }
+
+    /// From (due, sent on its own account) by due instant.
+    fn new(sends: Vec<(i64, i64)>, totals: &Totals) -> Self {
+        let fidelity = fidelity(sends.iter().copied(), totals.completeness());
+        let lateness = lateness(&sends);
+        let (due, mut sent): (Vec<i64>, Vec<i64>) = sends.into_iter().unzip();
+        sent.sort_unstable();
+        Self { fidelity, lateness, gaps: Gaps::new(&sorted_gaps(&due), &sorted_gaps(&sent)) }
+    }
+}
+
+fn take(batch: &DataFrame, sends: &mut Vec<(i64, i64)>) -> PolarsResult<()> {
+    sends.extend(integers(batch, "due_ns")?.zip(integers(batch, "own_ns")?));
+    Ok(())
+}
+
+fn lateness(sends: &[(i64, i64)]) -> Distribution {
+    let observed: Vec<i64> = sends.iter().map(|(due_ns, own_ns)| own_ns - due_ns).collect();
+    let mut sorted = observed.clone();
+    sorted.sort_unstable();
+    Distribution::new(&observed, &sorted)
+}
+
+fn sorted_gaps(instants: &[i64]) -> Vec<i64> {
+    let mut gaps: Vec<i64> = instants.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    gaps.sort_unstable();
+    gaps
+}
+
+impl Gaps {
+    /// From the gaps of both sides, each sorted. The scale begins at the shortest gaps but for the rarest, which would take most of it.
+    fn new(due: &[i64], sent: &[i64]) -> Option<Self> {
+        let most = due.last()?.max(sent.last()?);
+        let least = rare(due)?.min(rare(sent)?);
+        if due.len() < GAPS_MIN {
+            return None;
+        }
+        let (from, to) = ((least as f64).log10().floor(), (*most as f64).log10().ceil());
+        let decades = (to - from).max(1.0);
+        let gap_ns: Vec<f64> =
+            (0..=GAP_POINTS).map(|point| 10f64.powf(from + decades * point as f64 / GAP_POINTS as f64)).collect();
+        let share = |gaps: &[i64], at: f64| gaps.partition_point(|gap| *gap as f64 <= at) as f64 / gaps.len() as f64;
+        let shares = |gaps: &[i64]| gap_ns.iter().map(|at| share(gaps, *at)).collect();
+        Some(Self { due: shares(due), sent: shares(sent), gap_ns })
+    }
+}
+
+/// A gap that only one in a thousand of those above zero is shorter than.
+fn rare(sorted: &[i64]) -> Option<i64> {
+    let positive = &sorted[sorted.partition_point(|gap| *gap <= 0)..];
+    order::quantile(positive, 0.001)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests due every millisecond, each sent 20 µs late; the last five not sent.
+    #[test]
+    fn a_metronome_that_is_20_us_late_keeps_its_timing() {
+        let sends: Vec<(i64, i64)> = (0..1000).map(|i| (i * 1_000_000, i * 1_000_000 + 20_000)).collect();
+        let totals = Totals { requests: 1000, sent: 1000, ..Totals::default() };
+        let timing = Timing::new(sends, &totals);
+        assert_eq!(timing.fidelity.verdict, Some(stats::fidelity::Verdict::Kept));
+        assert_eq!((timing.lateness.min_ns, timing.lateness.max_ns), (Some(20_000), Some(20_000)));
+        let gaps = timing.gaps.expect("enough gaps");
+        assert_eq!((gaps.due[0], gaps.due[GAP_POINTS]), (1.0, 1.0), "every gap is 1 ms, where the axis begins");
+    }
+
+    #[test]
+    fn shares_of_gaps_are_counted() {
+        let gaps: Vec<i64> = (1..=100).map(|i| i * 10).collect();
+        let found = Gaps::new(&gaps, &gaps).expect("enough gaps");
+        assert!((found.gap_ns[0] - 10.0).abs() < 1e-9 && (found.gap_ns[GAP_POINTS] - 1000.0).abs() < 1e-6);
+        assert!((found.due[GAP_POINTS / 2] - 0.10).abs() < 1e-9, "ten gaps of a hundred are at most 100 ns");
+        assert_eq!(Gaps::new(&[0, 0], &[0, 0]), None);
+    }
+}

@@ -1,0 +1,432 @@
+//! Reports on small runs that the tests write themselves, against formulas, goldens and the rules of a page.
+//!
+//! The goldens are updated with `REHEARSAL_BLESS=1 cargo test -p rehearsal-analysis`; look at the difference before committing it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use analysis::finding::{self, Finding, Verdict};
+use analysis::overview::Overview;
+use analysis::{Analysis, Report, ReportOptions, Run, report, section};
+use serde_json::Value;
+use trace::{ClockPair, Effect, ErrorClass, Kind, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
+
+const MS: i64 = 1_000_000;
+const US: i64 = 1000;
+
+/// Requests of the sample run: one each millisecond.
+const REQUESTS: u64 = 2000;
+
+fn is_timeout(id: u64) -> bool {
+    id % 500 == 499
+}
+
+/// A permutation of 1 to 2000, ten microseconds a step: 7919 shares no factor with 2000.
+fn service_ns(id: u64) -> i64 {
+    ((id * 7919 % REQUESTS) as i64 + 1) * 10 * US
+}
+
+/// Sent 20 µs late; every 500th times out after 50 ms, every 250th is answered with 503.
+fn outcome(id: u64) -> OutcomeRow<'static> {
+    let due_ns = id as i64 * MS;
+    let sent_ns = due_ns + 20 * US;
+    let error = is_timeout(id).then_some(ErrorClass::Timeout);
+    let status = if id % 250 == 7 { "503" } else { "200" };
+    OutcomeRow {
+        id,
+        copy: 0,
+        phase: "",
+        worker: 0,
+        session: id % 8,
+        stream: 0,
+        conn: id % 8 + 1,
+        kind: Kind::Request,
+        effect: Effect::Read,
+        txn: None,
+        protocol: "http",
+        collection: if id.is_multiple_of(4) { "phi3" } else { "mixtral" },
+        operation: "POST /collections/{}/points/search",
+        target: "http://127.0.0.1:6333",
+        due: RunNs(due_ns),
+        blocked_ns: 0,
+        queued_ns: 0,
+        sent: Some(RunNs(sent_ns)),
+        first_byte: error.is_none().then_some(RunNs(sent_ns + 5 * US)),
+        done: Some(RunNs(sent_ns + if error.is_some() { 50 * MS } else { service_ns(id) })),
+        connect_ns: None,
+        status: error.is_none().then_some(status),
+        ok: error.is_none() && status == "200",
+        error,
+        items: 1,
+        request_bytes: 1000,
+        response_bytes: if error.is_none() { 2500 } else { 0 },
+        matched: None,
+        recall: None,
+    }
+}
+
+fn info(requests: u64, status: RunStatus) -> RunInfo {
+    RunInfo {
+        version: trace::schema::VERSION,
+        tool: "rehearsal 0.1.0".to_owned(),
+        label: "sample <run> & more".to_owned(),
+        note: String::new(),
+        status,
+        command: ["rehearsal", "replay", "my trace.parquet", "--target", "http://127.0.0.1:6333"].map(str::to_owned).to_vec(),
+        trace: "my trace.parquet".to_owned(),
+        trace_hash: "00112233445566778899aabbccddeeff".to_owned(),
+        requests,
+        targets: BTreeMap::from([("*".to_owned(), "http://127.0.0.1:6333".to_owned())]),
+        seed: 7,
+        host: BTreeMap::from([("cores".to_owned(), "2".to_owned())]),
+        clocks: vec![ClockPair { run_ns: 0, unix_ns: 951_782_400_000_000_000 }],
+        asked: Value::Null,
+        figures: Value::Null,
+        fidelity: Value::Null,
+    }
+}
+
+/// Writes a run of these outcomes into `dir`.
+fn write_run(dir: &Path, info: &RunInfo, outcomes: impl IntoIterator<Item = OutcomeRow<'static>>) {
+    let mut writer = OutcomeWriter::new(dir);
+    for outcome in outcomes {
+        writer.push(&outcome).expect("room on the disk");
+    }
+    writer.finish().expect("room on the disk");
+    trace::write_run_info(dir, info).expect("room on the disk");
+}
+
+fn sample_run(dir: &Path) {
+    write_run(dir, &info(REQUESTS, RunStatus::Complete), (0..REQUESTS).map(outcome));
+}
+
+fn report_in(dir: &Path) -> Report {
+    report(dir, &ReportOptions::default()).expect("a readable run")
+}
+
+/// The report of the sample run, made once for all tests.
+fn sample() -> &'static (tempfile::TempDir, Report) {
+    static SAMPLE: OnceLock<(tempfile::TempDir, Report)> = OnceLock::new();
+    SAMPLE.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        sample_run(dir.path());
+        let report = report_in(dir.path());
+        (dir, report)
+    })
+}
+
+fn read(dir: &Path, name: &str) -> String {
+    std::fs::read_to_string(dir.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn findings(dir: &Path) -> Value {
+    serde_json::from_str(&read(dir, "findings.json")).expect("JSON")
+}
+
+/// Overview and findings of the run in `dir`, without the pictures.
+fn judged(dir: &Path) -> (Overview, Vec<Finding>) {
+    let analysis = Analysis::new(&Run::open(dir).expect("a run")).expect("outcomes");
+    let found = finding::findings(&analysis);
+    (Overview::new(&analysis, &found), found)
+}
+
+fn verdict_in(findings: &[Finding], id: &str) -> Verdict {
+    findings.iter().find(|finding| finding.id == id).unwrap_or_else(|| panic!("no finding {id}")).verdict
+}
+
+fn verdict_of<'a>(findings: &'a Value, id: &str) -> &'a str {
+    let all = findings["findings"].as_array().expect("a list");
+    let found = all.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("no finding {id}"));
+    found["verdict"].as_str().expect("text")
+}
+
+fn check_golden(name: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let found = read(sample().0.path(), name);
+    if std::env::var_os("REHEARSAL_BLESS").is_some() {
+        std::fs::write(&golden, &found).expect("a writable checkout");
+    }
+    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert!(found == expected, "{name} differs from {}; REHEARSAL_BLESS=1 takes it over", golden.display());
+}
+
+#[test]
+fn markdown_is_the_golden() {
+    check_golden("report.md");
+}
+
+#[test]
+fn findings_are_the_golden() {
+    check_golden("findings.json");
+}
+
+/// The nearest rank ⌈pn⌉ by the definition, of values made anew from their formula.
+#[test]
+fn figures_are_those_of_the_formula() {
+    let findings = findings(sample().0.path());
+    for (group, wanted) in [("overall", None), ("mixtral", Some(false)), ("phi3", Some(true))] {
+        let ids = (0..REQUESTS).filter(|id| wanted.is_none_or(|phi3| id.is_multiple_of(4) == phi3));
+        let mut service: Vec<i64> = ids.filter(|id| !is_timeout(*id)).map(service_ns).collect();
+        service.sort_unstable();
+        let times = if wanted.is_none() {
+            &findings["latency"]["overall"]
+        } else {
+            let groups = findings["latency"]["groups"].as_array().expect("a list");
+            groups.iter().find(|one| one["collection"] == group).expect("the collection")
+        };
+        assert_eq!(times["service"]["count"], service.len());
+        for (name, thousandths) in [("p50", 500), ("p90", 900), ("p95", 950), ("p99", 990)] {
+            let exact = service[(service.len() * thousandths).div_ceil(1000) - 1];
+            let sufficient = name != "p99" || service.len() >= 368;
+            let expected = |ns: i64| if sufficient { Value::from(ns) } else { Value::Null };
+            assert_eq!(times["service"][name]["value_ns"], expected(exact), "{group} {name}");
+            assert_eq!(times["response"][name]["value_ns"], expected(exact + 20 * US), "{group} {name}");
+        }
+        assert_eq!(times["response"]["p99.9"]["value_ns"], Value::Null, "p99.9 needs 3688 answers");
+        assert_eq!(times["response"]["max_ns"], service[service.len() - 1] + 20 * US);
+    }
+    assert_eq!(findings["throughput"]["offered_per_s"], 1000.0);
+    assert_eq!(findings["throughput"]["achieved_per_s"], 1000.0);
+    let errors: Vec<_> = findings["errors"].as_array().expect("a list").iter().map(|e| (&e["kind"], &e["count"])).collect();
+    assert_eq!(errors, [(&"status 503".into(), &8.into()), (&"timeout".into(), &4.into())]);
+    assert_eq!(findings["errors"][1]["first_ns"], 499 * MS);
+    assert_eq!(findings["errors"][1]["last_ns"], 1999 * MS);
+}
+
+#[test]
+fn the_verdict_of_a_healthy_run_is_pass() {
+    let (dir, report) = sample();
+    assert_eq!((report.overview.word().as_str(), report.overview.exit_code()), ("PASS", 0));
+    let findings = findings(dir.path());
+    for (id, verdict) in
+        [("complete", "pass"), ("generator", "pass"), ("timing", "pass"), ("answers", "warn"), ("limits", "pass")]
+    {
+        assert_eq!(verdict_of(&findings, id), verdict, "{id}");
+    }
+    let lines = report.overview.terminal();
+    assert_eq!(lines.lines().count(), 6, "a verdict and five figures:\n{lines}");
+}
+
+#[test]
+fn the_same_run_gives_the_same_findings_and_charts() {
+    let again = tempfile::tempdir().expect("a temporary folder");
+    sample_run(again.path());
+    report_in(again.path());
+    for name in ["findings.json", "report.md", "report.html", "charts/percentiles.svg", "charts/inter-arrivals.svg"] {
+        assert!(read(again.path(), name) == read(sample().0.path(), name), "{name} differs");
+    }
+}
+
+/// Tags of the page that have no end.
+const VOID: &[&str] = &["meta", "circle", "line", "polyline", "polygon", "rect", "br"];
+
+/// Every tag that is opened is closed, in order; texts hold no stray angle brackets.
+fn check_nesting(html: &str) {
+    let body = html.strip_prefix("<!doctype html>").expect("a doctype");
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = body;
+    while let Some(start) = rest.find('<') {
+        let end = start + rest[start..].find('>').expect("a tag ends");
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        let name = tag.trim_start_matches('/').split([' ', '/', '\n']).next().unwrap_or_default();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "closed out of order");
+        } else if name == "script" || name == "style" {
+            let close = format!("</{name}>");
+            rest = &rest[rest.find(&close).expect("it ends") + close.len()..];
+        } else if !VOID.contains(&name) && !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "never closed: {open:?}");
+}
+
+#[test]
+fn the_page_is_well_formed_and_fetches_nothing() {
+    let html = read(sample().0.path(), "report.html");
+    check_nesting(&html);
+    assert!(html.contains("sample &lt;run&gt; &amp; more"), "the label is escaped");
+    for fetching in ["<link", "src=", "url(", "@import", "fetch(", "XMLHttpRequest", "xlink", "import("] {
+        assert!(!html.contains(fetching), "{fetching} in the page");
+    }
+    for (place, _) in html.match_indices("href=\"") {
+        let target = html[place + 6..].split('"').next().unwrap_or_default();
+        let id = target.strip_prefix('#').unwrap_or_else(|| panic!("a link leaves the page: {target}"));
+        assert!(html.contains(&format!("id=\"{id}\"")), "a link to nowhere: {target}");
+    }
+    assert!(html.contains("default-src 'none'"), "the page's policy forbids what the tests may have missed");
+}
+
+#[test]
+fn every_chart_of_a_healthy_run_is_drawn_with_marks_and_a_table() {
+    let dir = sample().0.path();
+    let html = read(dir, "report.html");
+    for chart in analysis::chart::CHARTS {
+        let name = chart.name;
+        let figure = html.split(&format!("id=\"chart-{name}\"")).nth(1).unwrap_or_else(|| panic!("{name} is not in the page"));
+        let figure = figure.split("</figure>").next().unwrap_or_default();
+        assert_eq!(figure.matches("<svg").count(), 2, "{name}: one for screens, one for phones");
+        assert!(figure.matches("<polyline").count() > 2 * 2, "{name} has no lines");
+        assert!(figure.contains("role=\"img\" aria-label=\""), "{name} has no text alternative");
+        assert!(figure.matches("<tr data-x=").count() >= 3, "{name} has no table");
+        assert!(!figure.contains("#000000"), "{name} has a colour that does not follow the page");
+        let png = std::fs::read(dir.join(format!("charts/{name}.png"))).expect("a picture");
+        assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    }
+}
+
+#[test]
+fn sections_name_charts_that_there_are() {
+    let analysis = Analysis::new(&Run::open(sample().0.path()).expect("a run")).expect("outcomes");
+    let material = section::Material { analysis: &analysis, findings: &[] };
+    let mut named: Vec<&str> = Vec::new();
+    for block in section::SECTIONS.iter().flat_map(|section| (section.build)(material)) {
+        named.extend(if let section::Block::Chart(name) = block { Some(name) } else { None });
+    }
+    let mut charts: Vec<&str> = analysis::chart::CHARTS.iter().map(|chart| chart.name).collect();
+    named.sort_unstable();
+    charts.sort_unstable();
+    assert_eq!(named, charts);
+}
+
+#[test]
+fn labels_of_charts_lie_inside_their_picture() {
+    let dir = sample().0.path();
+    for chart in analysis::chart::CHARTS {
+        let svg = read(dir, &format!("charts/{}.svg", chart.name));
+        for text in svg.split("<text ").skip(1) {
+            let attribute = |name: &str| {
+                let value = text.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+                value.unwrap_or_else(|| panic!("{name} in {text}"))
+            };
+            let number = |name: &str| attribute(name).parse::<f64>().expect("a number");
+            let label = text.split(['>', '<']).nth(1).unwrap_or_default().trim();
+            // A letter is about half an em wide.
+            let width = label.chars().count() as f64 * number("font-size") * 0.55;
+            let left = match attribute("text-anchor") {
+                "start" => number("x"),
+                "middle" => number("x") - width / 2.0,
+                _ => number("x") - width,
+            };
+            assert!(left >= 0.0 && left + width <= 9200.0, "{}: {label:?} is cut off", chart.name);
+            assert!(number("y") > 0.0 && number("y") < 3500.0, "{}: {label:?} is cut off", chart.name);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_nobody_answered_fails_without_charts_of_nonsense() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let refused = |id| OutcomeRow {
+        sent: None,
+        first_byte: None,
+        status: None,
+        ok: false,
+        error: Some(ErrorClass::Refused),
+        conn: 0,
+        ..outcome(id)
+    };
+    std::fs::create_dir(dir.path().join("charts")).expect("a folder");
+    std::fs::write(dir.path().join("charts/percentiles.svg"), "of an earlier report").expect("a file");
+    write_run(dir.path(), &info(100, RunStatus::Complete), (0..100).map(refused));
+    let report = report_in(dir.path());
+    assert_eq!((report.overview.word().as_str(), report.overview.exit_code()), ("FAIL", 1));
+    let findings = findings(dir.path());
+    assert_eq!((verdict_of(&findings, "answers"), verdict_of(&findings, "latency")), ("fail", "insufficient"));
+    assert_eq!(findings["latency"]["overall"]["response"]["p50"]["value_ns"], Value::Null);
+    assert!(!dir.path().join("charts/percentiles.svg").exists(), "a chart of an earlier report is left");
+    check_nesting(&read(dir.path(), "report.html"));
+}
+
+#[test]
+fn a_generator_that_cannot_keep_up_makes_the_run_invalid() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let late = |id: u64| {
+        let row = outcome(id);
+        let late_ns = id as i64 * 100 * US;
+        OutcomeRow { sent: Some(row.due + late_ns), done: Some(row.due + late_ns + MS), ..row }
+    };
+    write_run(dir.path(), &info(400, RunStatus::Complete), (0..400).map(late));
+    let (overview, findings) = judged(dir.path());
+    assert_eq!((overview.word().as_str(), overview.exit_code()), ("INVALID", 1));
+    assert_eq!(verdict_in(&findings, "generator"), Verdict::Invalid);
+}
+
+#[test]
+fn waiting_for_the_target_is_not_held_against_the_generator() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let blocked = |id: u64| {
+        let row = outcome(id);
+        let blocked_ns = id as i64 * 100 * US;
+        let sent = row.due + (20 * US + blocked_ns);
+        OutcomeRow { blocked_ns, sent: Some(sent), done: Some(sent + MS), error: None, status: Some("200"), ok: true, ..row }
+    };
+    write_run(dir.path(), &info(400, RunStatus::Complete), (0..400).map(blocked));
+    let (overview, findings) = judged(dir.path());
+    assert_eq!(overview.word(), "PASS");
+    assert_eq!((verdict_in(&findings, "timing"), verdict_in(&findings, "waiting")), (Verdict::Pass, Verdict::Warn));
+    let generator = findings.iter().find(|finding| finding.id == "generator").expect("a finding");
+    assert_eq!(generator.figures["lateness_p99_ns"], 20 * US);
+}
+
+#[test]
+fn a_killed_run_is_reported_with_what_is_there() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write_run(dir.path(), &info(REQUESTS, RunStatus::Running), (0..10).map(outcome));
+    std::fs::write(dir.path().join("outcomes-000001-000001.parquet.partial"), "being written").expect("a file");
+    let report = report_in(dir.path());
+    assert_eq!(report.overview.exit_code(), 0);
+    let findings = findings(dir.path());
+    assert_eq!((verdict_of(&findings, "complete"), &findings["totals"]["requests"]), ("warn", &10.into()));
+    let md = read(dir.path(), "report.md");
+    assert!(md.contains("A percentile curve needs 20 answers; the run has 10."), "{md}");
+}
+
+#[test]
+fn a_single_request_has_a_report() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write_run(dir.path(), &info(1, RunStatus::Complete), (0..1).map(outcome));
+    assert_eq!(report_in(dir.path()).overview.word(), "PASS");
+    assert_eq!(findings(dir.path())["throughput"]["offered_per_s"], Value::Null);
+}
+
+fn error_of(dir: &Path) -> String {
+    let error = report(dir, &ReportOptions::default()).expect_err("an unreadable run");
+    let text = error.to_string();
+    assert!(!text.contains('\n') && !dir.join("report.html").exists(), "{text}");
+    text
+}
+
+fn damaged(how: impl FnOnce(PathBuf)) -> String {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write_run(dir.path(), &info(10, RunStatus::Complete), (0..10).map(outcome));
+    how(dir.path().join("outcomes-000000-000000.parquet"));
+    error_of(dir.path())
+}
+
+#[test]
+fn what_cannot_be_read_is_said_in_one_sentence() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    assert!(error_of(dir.path()).contains("run.json"));
+    trace::write_run_info(dir.path(), &info(10, RunStatus::Running)).expect("room on the disk");
+    assert!(error_of(dir.path()).contains("no outcomes yet"));
+    let other = RunInfo { version: 99, ..info(10, RunStatus::Running) };
+    trace::write_run_info(dir.path(), &other).expect("room on the disk");
+    assert!(error_of(dir.path()).contains("version 99"));
+
+    let garbage = damaged(|part| std::fs::write(part, "not Parquet").expect("a file"));
+    assert!(garbage.contains("outcomes-000000-000000.parquet"), "{garbage}");
+    let cut = damaged(|part| {
+        let bytes = std::fs::read(&part).expect("a file");
+        std::fs::write(&part, &bytes[..bytes.len() / 2]).expect("a file");
+    });
+    assert!(cut.contains("outcomes-000000-000000.parquet"), "{cut}");
+    let foreign = damaged(|part| {
+        let trace = part.with_file_name("trace.parquet");
+        trace::TraceWriter::create(&trace).and_then(|writer| writer.finish(trace::TraceMeta::default())).expect("a trace");
+        std::fs::rename(trace, part).expect("a file");
+    });
+    assert!(foreign.contains("trace file") && foreign.contains("outcomes file"), "names both: {foreign}");
+}
