@@ -1,0 +1,99 @@
+//! Words of the command line that need more than a type: durations, shares, `name=value` pairs.
+
+use std::time::Duration;
+
+/// `1500ms`, `30s`, `5m`, `1.5h`, `250us`, or plain seconds.
+///
+/// # Errors
+/// A sentence naming the units when it is none of these.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let number_end = text.find(|c: char| c.is_ascii_alphabetic() || c == 'µ').unwrap_or(text.len());
+    let (number, unit) = text.split_at(number_end);
+    let seconds = match unit {
+        "ns" => 1e-9,
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err(format!("`{unit}` is no unit of time; use ns, us, ms, s, m, h or d")),
+    };
+    let value: f64 = number.trim().parse().map_err(|_| format!("`{text}` is no duration; write 500ms, 30s, 5m or 1h"))?;
+    Duration::try_from_secs_f64(value * seconds).map_err(|_| format!("`{text}` is out of range; a duration is positive"))
+}
+
+/// `NAME=VALUE`.
+///
+/// # Errors
+/// A sentence when there is no `=`, or no name before it.
+pub fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err(format!("`{text}` is not NAME=VALUE")),
+    }
+}
+
+/// A share: `0.1` or `10%`.
+///
+/// # Errors
+/// A sentence when it is not between 0 and 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let share = number.trim().parse::<f64>().map_or(f64::NAN, |number| number / whole);
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(format!("`{text}` is no share; write 0.1 or 10%")) }
+}
+
+/// A factor: `4`, `2.5`, `1/3` or `25%`.
+///
+/// # Errors
+/// A sentence when it is none of these, or below 0.
+pub fn factor(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().unwrap_or(f64::NAN);
+    let factor = match (text.split_once('/'), text.strip_suffix('%')) {
+        (Some((above, below)), _) => number(above) / number(below),
+        (None, Some(hundredths)) => number(hundredths) / 100.0,
+        (None, None) => number(text),
+    };
+    if factor >= 0.0 && factor.is_finite() { Ok(factor) } else { Err(format!("`{text}` is no factor; write 4, 2.5, 1/3 or 25%")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
+        assert!(duration("3 fortnights").unwrap_err().contains("no unit of time"));
+        assert!(duration("-3s").is_err());
+        assert!(duration("s").is_err());
+    }
+
+    #[test]
+    fn assignments_need_a_name() {
+        assert_eq!(assignment("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(assignment("=b").is_err());
+        assert!(assignment("b").is_err());
+    }
+
+    #[test]
+    fn shares_are_numbers_or_percentages() {
+        assert_eq!(share("0.25"), Ok(0.25));
+        assert_eq!(share("25%"), Ok(0.25));
+        assert!(share("25").is_err());
+        assert!(share("-1%").is_err());
+        assert!(share("much").is_err());
+    }
+
+    #[test]
+    fn factors_are_numbers_fractions_or_percentages() {
+        assert_eq!([factor("4"), factor("1/4"), factor("25%"), factor("0")], [Ok(4.0), Ok(0.25), Ok(0.25), Ok(0.0)]);
+        for nonsense in ["-1", "1/0", "x", "", "nan", "inf", "1/2/3"] {
+            assert!(factor(nonsense).is_err(), "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The verbs: one file each, one row each. A verb's function is its data flow: parse → open → run → write → say what happened.
+
+mod cut;
+mod demo;
+mod fit;
+mod import;
+mod inspect;
+mod replay;
+mod report;
+mod scale;
+mod serve;
+mod setup;
+mod synth;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+/// How a verb ended when it could do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// All is well.
+    Fine,
+    /// There is a finding: an invalid run, a threshold missed.
+    Finding,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        Self::from(match done {
+            Done::Fine => 0,
+            Done::Finding => 1,
+        })
+    }
+}
+
+macro_rules! verbs {
+    ($($(#[$meta:meta])* $variant:ident($module:ident)),+ $(,)?) => {
+        /// What to do.
+        #[derive(Subcommand)]
+        pub enum Verb { $($(#[$meta])* $variant($module::Words)),+ }
+
+        /// Runs the verb.
+        ///
+        /// # Errors
+        /// One sentence when it could not do its work.
+        pub fn run(verb: Verb) -> Result<Done, Failure> {
+            match verb { $(Verb::$variant(words) => $module::run(words)),+ }
+        }
+    };
+}
+
+verbs! {
+    /// Turn packet captures into a trace
+    #[command(after_help = import::EXAMPLE)]
+    Import(import),
+    /// Say what is in a trace
+    #[command(after_help = inspect::EXAMPLE)]
+    Inspect(inspect),
+    /// Cut a part out of a trace, or join several
+    #[command(after_help = cut::EXAMPLE)]
+    Cut(cut),
+    /// Make more or less traffic of the same character out of a trace
+    #[command(after_help = scale::EXAMPLE)]
+    Scale(scale),
+    /// Fit a model to the arrivals of a trace
+    #[command(after_help = fit::EXAMPLE)]
+    Fit(fit),
+    /// Make a trace of vector searches, or of a template's sessions
+    #[command(after_help = synth::EXAMPLE)]
+    Synth(synth),
+    /// Create and fill the collections a trace needs on a target, or remove them
+    #[command(after_help = setup::EXAMPLE)]
+    Setup(setup),
+    /// Play a trace back against a target, on time
+    #[command(after_help = replay::EXAMPLE)]
+    Replay(replay),
+    /// Compute findings and a report from a run
+    #[command(after_help = report::EXAMPLE)]
+    Report(report),
+    /// Run a target that ships with the tool
+    #[command(after_help = serve::EXAMPLE)]
+    Serve(serve),
+    /// Do all of it once, on the testbed, in under a minute
+    #[command(after_help = demo::EXAMPLE)]
+    Demo(demo),
+}

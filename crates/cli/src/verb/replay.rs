@@ -1,0 +1,253 @@
+//! `rehearsal replay`: trace → run.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use replay::setup;
+use replay::target::Targets;
+use replay::{Pace, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
+
+use super::Done;
+use crate::failure::Failure;
+use crate::{interrupt, output, parse};
+
+pub const EXAMPLE: &str = "Example:
+  rehearsal serve vectors --listen 127.0.0.1:6333 &
+  rehearsal synth -o nine.parquet --requests 2000
+  rehearsal setup nine.parquet --target http://127.0.0.1:6333
+  rehearsal replay nine.parquet --target http://127.0.0.1:6333 --speed 2 -o reports/first";
+
+/// Words of `replay`.
+#[derive(Args)]
+pub struct Words {
+    /// The trace: a file, or a folder of files
+    trace: PathBuf,
+    /// Where requests go, http:// or https://HOST:PORT; a replay never goes to the recorded address by itself
+    #[arg(long, value_name = "URL", required_unless_present = "map")]
+    target: Option<String>,
+    /// Where requests of one collection go (may be repeated)
+    #[arg(long, value_name = "COLLECTION=URL", value_parser = parse::assignment)]
+    map: Vec<(String, String)>,
+    /// How much faster than recorded: any number above 0, or `max` for as fast as the target answers
+    #[arg(long, value_name = "X|max", default_value = "1", allow_hyphen_values = true, conflicts_with = "rate")]
+    speed: Speed,
+    /// Requests per second on average, with the recorded burstiness around it
+    #[arg(long, value_name = "PER_SECOND", allow_hyphen_values = true)]
+    rate: Option<f64>,
+    /// Keep the recorded gaps inside sessions, divided by this, and let --speed and --rate move only session starts
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    think_speed: Option<f64>,
+    /// Send nothing that is due later than this
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    duration: Option<Duration>,
+    /// Add a header to every request, $NAME taken from the environment (may be repeated)
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Wait so long for the targets to answer before starting
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    wait_ready: Option<Duration>,
+    /// Longest time for one request
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
+    timeout: Duration,
+    /// Send requests that change the target, too
+    #[arg(long)]
+    allow_writes: bool,
+    /// Do not ask the target whether it has the trace's collections
+    #[arg(long)]
+    no_check: bool,
+    /// Refuse a schedule whose peak is above this, requests per second
+    #[arg(long, value_name = "PER_SECOND")]
+    max_rate: Option<f64>,
+    /// Connections open at once
+    #[arg(long, value_name = "N", default_value_t = replay::limits::CONNECTIONS_MAX)]
+    max_connections: usize,
+    /// Requests due and not yet answered at once; past it requests are shed, and counted
+    #[arg(long, value_name = "N", default_value_t = replay::limits::IN_FLIGHT_MAX)]
+    max_in_flight: usize,
+    /// Bytes of requests that wait for a connection; past it requests are shed, and counted
+    #[arg(long, value_name = "BYTES", default_value_t = replay::limits::QUEUED_BYTES_MAX)]
+    max_queued_bytes: usize,
+    /// Threads that send [default: one a core]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Seed of every random choice
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A name for tables and charts [default: the folder's]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    label: String,
+    /// Free text to keep with the run
+    #[arg(long, default_value = "", hide_default_value = true)]
+    note: String,
+    /// The run's folder, new or empty [default: reports/TRACE-NUMBER]
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Say what it would take, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Speed(Pace);
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Self(Pace::Max));
+        }
+        let factor = text.parse().map_err(|_| "write a number above 0 such as 0.5 or 4, or `max`".to_owned())?;
+        Ok(Self(Pace::Speed(factor)))
+    }
+}
+
+pub fn run(words: Words) -> Result<Done, Failure> {
+    let (dry_run, json, check) = (words.dry_run, words.json, !words.no_check);
+    let options = options(words)?;
+    let plan = replay::preflight(&options)?;
+    plan.check(&options)?;
+    if dry_run {
+        let text = if json { serde_json::to_string_pretty(&plan)? } else { plan.to_string() };
+        output::say(&text)?;
+        return Ok(Done::Fine);
+    }
+    let targets = Targets::new(options.target.as_deref(), &options.map)?;
+    match options.wait_ready {
+        Some(patience) => targets.wait_ready(patience)?,
+        None => targets.reachable()?,
+    }
+    if check {
+        refuse_missing_collections(&options, &targets)?;
+    }
+    output::complain(&announcement(&options, &plan));
+    let summary = replay_with_progress(&options, &plan)?;
+    output::say(&if json { serde_json::to_string_pretty(&summary)? } else { account(&options, &summary) })?;
+    let finding = summary.is_invalid() || summary.counts.ok == 0;
+    Ok(if finding { Done::Finding } else { Done::Fine })
+}
+
+/// The words as the engine takes them.
+fn options(words: Words) -> Result<ReplayOptions, Failure> {
+    let out = match words.output {
+        Some(out) => out,
+        None => next_folder(&stem(&words.trace))?,
+    };
+    let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let pace = words.rate.map_or(words.speed.0, Pace::Rate);
+    Ok(ReplayOptions {
+        trace: words.trace,
+        target: words.target,
+        map: words.map,
+        headers: words.header,
+        label: if words.label.is_empty() { name } else { words.label },
+        out,
+        note: words.note,
+        command: std::env::args().collect(),
+        pace,
+        think_speed: words.think_speed,
+        duration: words.duration,
+        rate_max_per_s: words.max_rate,
+        allow_writes: words.allow_writes,
+        timeout: words.timeout,
+        wait_ready: words.wait_ready,
+        workers: words.workers,
+        connections_max: words.max_connections,
+        in_flight_max: words.max_in_flight,
+        queued_bytes_max: words.max_queued_bytes,
+        seed: words.seed,
+    })
+}
+
+fn stem(trace: &Path) -> String {
+    trace.file_stem().map_or_else(|| "run".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// The first of `reports/STEM-001`, `-002` … that does not exist.
+pub(super) fn next_folder(stem: &str) -> Result<PathBuf, Failure> {
+    let numbered = |number: u32| Path::new("reports").join(format!("{stem}-{number:03}"));
+    let free = (1..10_000).map(numbered).find(|folder| !folder.exists());
+    free.ok_or_else(|| Failure::new(format!("reports/ holds 9999 runs of {stem}; name a folder with -o")))
+}
+
+/// One sentence instead of thousands of failed requests.
+fn refuse_missing_collections(options: &ReplayOptions, targets: &Targets) -> Result<(), Failure> {
+    let headers = setup::headers(&options.headers)?;
+    let missing = setup::missing_by_target(targets, &headers, &setup::addressed_collections(&options.trace)?)?;
+    let Some((first, target)) = missing.first() else { return Ok(()) };
+    let others = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
+    let trace = options.trace.display();
+    Err(Failure::new(format!(
+        "{target} has no collection `{first}`{others}: create and fill them with `rehearsal setup {trace} --target {target}`, or send all the same with --no-check"
+    )))
+}
+
+pub(super) fn announcement(options: &ReplayOptions, plan: &Preflight) -> String {
+    let how = match (plan.duration_ns, plan.rate_per_s) {
+        (Some(ns), Some(rate)) => format!("{:.1} s at {rate:.1}/s", ns as f64 / 1e9),
+        _ => "as fast as the target answers".to_owned(),
+    };
+    format!("replaying {} requests, {how}, into {}", plan.scheduled, options.out.display())
+}
+
+/// Replays in a thread of its own while this one shows how far it is; Ctrl-C ends it in order.
+pub(super) fn replay_with_progress(options: &ReplayOptions, plan: &Preflight) -> Result<RunSummary, Failure> {
+    let stop = Stop::from(interrupt::flag()?);
+    let live = replay::Progress::default();
+    let mut shown = output::Progress::new();
+    let every = if shown.is_terminal() { Duration::from_millis(500) } else { Duration::from_secs(5) };
+    std::thread::scope(|scope| {
+        let (done, when_done) = std::sync::mpsc::channel::<()>();
+        let (live, stop) = (&live, &stop);
+        let engine = scope.spawn(move || {
+            let _done = done;
+            replay::replay(options, plan, live, stop)
+        });
+        while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = when_done.recv_timeout(every) {
+            shown.show(&progress_line(&live.snapshot(), stop.asked()));
+        }
+        shown.end();
+        engine.join().map_err(|_| Failure::new("the replay ended by a defect of rehearsal itself"))?.map_err(Failure::from)
+    })
+}
+
+fn progress_line(live: &Snapshot, stopping: bool) -> String {
+    let left = live.expected_ns.map(|end| format!(", {:.0} s left", ((end - live.at.ns()) as f64 / 1e9).max(0.0)));
+    let ms = |ns: Option<u64>| ns.map_or_else(|| "–".to_owned(), |ns| format!("{:.2}", ns as f64 / 1e6));
+    let failed = if live.over > 0 { 100.0 * live.failed as f64 / live.over as f64 } else { 0.0 };
+    format!(
+        "{:.0} s  {}/{}  {:.0}/s  p50 {} ms  p99 {} ms  failed {failed:.2} %  late p99 {} ms{}",
+        live.at.seconds().max(0.0),
+        live.over,
+        live.expected,
+        live.rate_per_s,
+        ms(live.p50_ns),
+        ms(live.p99_ns),
+        ms(live.lateness_p99_ns),
+        if stopping { "  stopping".to_owned() } else { left.unwrap_or_default() }
+    )
+}
+
+/// What happened, in a few lines.
+fn account(options: &ReplayOptions, summary: &RunSummary) -> String {
+    let counts = &summary.counts;
+    let mut lines = vec![format!("{} sent, {} good, {} bad status", counts.sent, counts.ok, counts.bad_status)];
+    lines.extend(counts.errors.iter().map(|(class, count)| format!("{count} {class}")));
+    if let (Some(offered), Some(achieved)) = (summary.offered_per_s, summary.achieved_per_s) {
+        lines.push(format!("offered {offered:.1}/s, achieved {achieved:.1}/s"));
+    }
+    if let (Some(p50), Some(p99)) = (summary.response_p50_ns, summary.response_p99_ns) {
+        lines.push(format!("response time p50 {:.3} ms, p99 {:.3} ms", p50 as f64 / 1e6, p99 as f64 / 1e6));
+    }
+    if let Some(verdict) = summary.fidelity.as_ref().and_then(|fidelity| fidelity.verdict) {
+        lines.push(format!("timing {}", verdict.as_str()));
+    }
+    lines.extend(summary.warnings());
+    lines.push(format!("run in {}; next: rehearsal report {}", options.out.display(), options.out.display()));
+    lines.join("\n")
+}

@@ -1,0 +1,37 @@
+//! `rehearsal report`: run → findings and a report.
+
+use std::path::PathBuf;
+
+use analysis::ReportOptions;
+use clap::Args;
+
+use super::Done;
+use crate::failure::Failure;
+use crate::output;
+
+pub const EXAMPLE: &str = "Example:
+  rehearsal report reports/first";
+
+/// Words of `report`.
+#[derive(Args)]
+pub struct Words {
+    /// The run's folder
+    run: PathBuf,
+    /// Where the report goes [default: into the run's folder]
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(words: Words) -> Result<Done, Failure> {
+    let report = analysis::report(&words.run, &ReportOptions { out: words.output })?;
+    let text = if words.json {
+        std::fs::read_to_string(report.html.with_file_name("findings.json"))?
+    } else {
+        format!("{}report: {}", report.overview.terminal(), report.html.display())
+    };
+    output::say(&text)?;
+    Ok(if report.overview.exit_code() == 0 { Done::Fine } else { Done::Finding })
+}
