@@ -1,0 +1,36 @@
+//! Whole connections: any order of bytes, holes and ends on both sides never panics and gives each request once.
+
+#![no_main]
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use capture::dissect::{Connection, Emit, Options, PROTOCOLS};
+use libfuzzer_sys::fuzz_target;
+use trace::{Name, TraceNs};
+use wire::Side;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((first, mut rest)) = data.split_first() else { return };
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+    let about =
+        Connection { session: 0, client: address, server: address, endpoint: Name::from("a:80"), from_start: first & 1 == 0 };
+    let http = PROTOCOLS.iter().find(|protocol| protocol.name == "http").expect("HTTP is built in");
+    let (mut dissector, mut out) = ((http.open)(&about, &Options::default()), Emit::default());
+    let mut at = TraceNs(0);
+    // Each event: what it is and on which side, its length, its bytes.
+    while let [kind, length, tail @ ..] = rest {
+        let side = if kind & 1 == 0 { Side::Client } else { Side::Server };
+        let (bytes, tail) = tail.split_at(usize::from(*length).min(tail.len()));
+        match kind >> 1 & 7 {
+            0 => dissector.gap(side, at, u64::from(*length) + 1, &mut out),
+            1 => dissector.end(side, at, &mut out),
+            _ => dissector.bytes(side, at, bytes, &mut out),
+        }
+        at = at + 1;
+        rest = tail;
+    }
+    dissector.finish(at, &mut out);
+    let mut places: Vec<u32> = out.exchanges.iter().map(|exchange| exchange.seq).collect();
+    places.sort_unstable();
+    assert!(places.iter().copied().eq(0..places.len() as u32));
+});
