@@ -93,14 +93,11 @@ impl RunSummary {
 /// Replays what `preflight` found, and leaves a run in `options.out`. Live figures go to `progress`; `stop` ends it early.
 ///
 /// # Errors
-/// [`Error::Refused`] as [`Preflight::check`] and when the folder holds a run already, [`Error::Target`] when a target does not become
-/// ready, [`Error::Data`] and [`Error::Io`] when files cannot be read or written; what was recorded until then stays readable.
+/// [`Error::Refused`] as [`Preflight::check`] and when the folder holds a run already, [`Error::Data`] and
+/// [`Error::Io`] when files cannot be read or written; what was recorded until then stays readable.
 pub fn replay(options: &ReplayOptions, preflight: &Preflight, progress: &Progress, stop: &Stop) -> Result<RunSummary> {
     preflight.check(options)?;
     make_folder(&options.out)?;
-    if let Some(patience) = options.wait_ready {
-        preflight.targets.wait_ready(patience)?;
-    }
     let mut log = Log::create(&options.out)?;
     let mut info = describe(options, preflight);
     write_run_info(&options.out, &info)?;
@@ -141,7 +138,7 @@ fn run(
     let crew = Crew::of(options, &targets);
     let (outboxes, inboxes): (Vec<Sender<Block>>, Vec<Receiver<Block>>) = crew.drivers.iter().map(|_| channel()).unzip();
     let (primed, when_primed) = channel();
-    let reader = open_reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed)?;
+    let reader = reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed);
     std::thread::scope(|scope| {
         let reader = spawn(scope, "reader", || reader.run())?;
         // A reader that came to its end without a word has primed nothing, and the join below says why.
@@ -170,7 +167,7 @@ fn run(
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a reader, each made by another part of the run")]
-fn open_reader(
+fn reader(
     options: &ReplayOptions,
     preflight: &Preflight,
     targets: &Arc<Targets>,
@@ -179,13 +176,14 @@ fn open_reader(
     outboxes: Vec<Sender<Block>>,
     stop: &Stop,
     primed: Sender<()>,
-) -> Result<Reader> {
+) -> Reader {
     let added = preflight.added.iter().map(|header| header.0.clone()).collect();
     let preparer = Preparer::new(targets.clone(), added, labels.clone());
     let schedule = Schedule::new(options.pace, options.think_speed, preflight.traffic());
     // As fast as possible there are no due instants: there the duration ends the run by the clock.
     let end = options.duration.filter(|_| options.pace != Pace::Max).map(|duration| RunNs(whole_ns(duration)));
-    Reader::open(&options.trace, targets.clone(), schedule, preparer, routes, outboxes, end, stop.clone(), primed)
+    let (content, rows) = (preflight.content.clone(), preflight.requests_of_all_passes());
+    Reader::new(content, rows, targets.clone(), schedule, preparer, routes, outboxes, end, stop.clone(), primed)
 }
 
 /// The workers of a run: a group for each kind of driver that its targets need.
@@ -328,6 +326,7 @@ fn make_folder(out: &Path) -> Result<()> {
 
 fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
     let asked = json!({
+        "content": options.content.describe(),
         "pace": options.pace,
         "think_speed": options.think_speed,
         "duration_ns": options.duration.map(whole_ns),
@@ -350,7 +349,8 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         command: options.command_without_secrets(),
         trace: options.trace.display().to_string(),
         trace_hash: preflight.trace_hash.clone(),
-        requests: preflight.scheduled,
+        // A run without an end of its own says at its end how many there were.
+        requests: preflight.scheduled.unwrap_or(0),
         targets: preflight.targets.describe(),
         seed: options.seed,
         host: host(),

@@ -20,6 +20,7 @@
 //! ```
 
 mod clock;
+pub mod content;
 pub mod cut;
 pub mod driver;
 mod engine;
@@ -47,6 +48,7 @@ pub mod target;
 mod worker;
 
 pub use clock::Clock;
+pub use content::{ContentOptions, Passes};
 pub use engine::{RunSummary, replay};
 pub use error::{Error, Result};
 pub use options::ReplayOptions;

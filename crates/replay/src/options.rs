@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::content::ContentOptions;
 use crate::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
 use crate::schedule::Pace;
 use crate::{Error, Result};
@@ -12,6 +13,8 @@ use crate::{Error, Result};
 pub struct ReplayOptions {
     /// The trace, a file or a folder.
     pub trace: PathBuf,
+    /// Which part of it, and how often.
+    pub content: ContentOptions,
     /// Where requests go, `http://host:port[/path]`.
     pub target: Option<String>,
     /// Where requests of single collections go.
@@ -40,6 +43,8 @@ pub struct ReplayOptions {
     pub timeout: Duration,
     /// Waits until the targets answer.
     pub wait_ready: Option<Duration>,
+    /// Asks the targets whether they have the collections that the trace addresses.
+    pub check_collections: bool,
     /// Threads that send; `None` for one a core.
     pub workers: Option<usize>,
     /// See [`CONNECTIONS_MAX`].
@@ -56,6 +61,7 @@ impl Default for ReplayOptions {
     fn default() -> Self {
         Self {
             trace: PathBuf::new(),
+            content: ContentOptions::default(),
             target: None,
             map: Vec::new(),
             headers: Vec::new(),
@@ -70,6 +76,7 @@ impl Default for ReplayOptions {
             allow_writes: false,
             timeout: Duration::from_secs(30),
             wait_ready: None,
+            check_collections: true,
             workers: None,
             connections_max: CONNECTIONS_MAX,
             in_flight_max: IN_FLIGHT_MAX,
@@ -89,6 +96,7 @@ impl ReplayOptions {
             let fine = value.is_finite() && value > 0.0;
             if fine { Ok(()) } else { Err(Error::option(option, format!("wanted a number above 0, found {value}"))) }
         };
+        self.content.check()?;
         match self.pace {
             Pace::Speed(factor) => positive("--speed", factor)?,
             Pace::Rate(per_s) => positive("--rate", per_s)?,

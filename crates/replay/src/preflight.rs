@@ -6,20 +6,22 @@ use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
-use trace::{Effect, Row, TraceNs, TraceReader, trace_files};
+use trace::{Effect, Row, TraceNs, trace_files};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::content::{Content, Extent, Place};
 use crate::limits::{COLLECTIONS_MAX, OTHER, SESSIONS_MAX};
 use crate::options::ReplayOptions;
-use crate::profile::{Curve, CurveCounts};
+use crate::profile::{Curve, CurveCounts, Repeats};
 use crate::provenance::hash_file;
 use crate::request::{Added, unreplayable};
 use crate::schedule::{Pace, Traffic};
+use crate::setup::{addresses_collection, missing_by_target};
 use crate::target::Targets;
 use crate::{Error, Result};
 
 /// The columns that are looked at.
-const COLUMNS: &[&str] = &["kind", "effect", "protocol", "collection", "method", "flags"];
+const COLUMNS: &[&str] = &["kind", "effect", "protocol", "collection", "operation", "method", "flags"];
 /// What an outcome takes on disk, about; measured with nine collections.
 const OUTCOME_BYTES: u64 = 100;
 /// Descriptors besides connections: files, epolls, timers.
@@ -28,17 +30,25 @@ const DESCRIPTORS_BESIDES: u64 = 64;
 /// What a replay will take. Serializes for `--json`; shows as a few lines.
 #[derive(Debug, Clone, Serialize)]
 pub struct Preflight {
-    /// Requests in the trace.
+    /// Requests of the whole trace.
+    pub trace_requests: u64,
+    /// Those that are chosen, in one pass. All that follows is said of them, too.
     pub requests: u64,
-    /// Requests that will be due, about, where a duration ends the run early.
-    pub scheduled: u64,
-    /// Sessions in the trace.
+    /// How often they are replayed; `None` where only something else ends the run.
+    pub passes: Option<u64>,
+    /// From the start of one pass to the start of the next, ns as recorded; `None` where there is one only.
+    pub period_ns: Option<i64>,
+    /// Requests that will be due over all passes, about, where a duration ends the run early; `None` where only the user does.
+    pub scheduled: Option<u64>,
+    /// Sessions in one pass.
     pub sessions: u64,
-    /// Last request of the trace, ns since its first.
+    /// `setup` rows left out since there were too many sessions to remember which are wanted.
+    pub setup_forgotten: u64,
+    /// Last request of a pass, ns since its first.
     pub span_ns: i64,
     /// The longest session, ns.
     pub session_span_ns: i64,
-    /// When the last request will be due, ns; `None` as fast as possible.
+    /// When the last request will be due, ns; `None` as fast as possible, and where nothing but the user ends the run.
     pub duration_ns: Option<i64>,
     /// Requests per second on average; `None` as fast as possible.
     pub rate_per_s: Option<f64>,
@@ -60,6 +70,13 @@ pub struct Preflight {
     pub disk_bytes: (u64, u64),
     /// XXH3 (128 bits, hex) of the trace's files.
     pub trace_hash: String,
+    /// What a user may not expect, a sentence each.
+    pub notes: Vec<String>,
+    /// Collections that targets can be asked for.
+    #[serde(skip)]
+    pub(crate) addressed: Vec<String>,
+    #[serde(skip)]
+    pub(crate) content: Content,
     /// The recorded rate that requests (or session starts) are freed of.
     #[serde(skip)]
     pub(crate) curve: Curve,
@@ -79,7 +96,7 @@ impl fmt::Debug for Header {
     }
 }
 
-/// Finds out what `options` ask for. Reads the trace once, sends nothing.
+/// Finds out what `options` ask for. Reads the trace once, or twice where a part of it is chosen; sends nothing.
 ///
 /// # Errors
 /// [`Error::Option`] and [`Error::Target`] for values that make no sense, [`Error::Data`] when the trace cannot be read.
@@ -88,27 +105,39 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
     let targets = Targets::new(options.target.as_deref(), &options.map)?;
     let variable = |name: &str| std::env::var(name).ok();
     let added = options.headers.iter().map(|text| Added::parse(text, variable).map(Header)).collect::<Result<_>>()?;
-    let survey = Survey::of(&options.trace, &targets, options.think_speed.is_some())?;
-    let curve = survey.curve.curve();
-    let timing = Timing::of(options, &survey);
-    let connections = (options.connections_max as u64).min(survey.requests);
+    let content = Content::choose(&options.trace, &options.content)?;
+    let survey = Survey::of(&content, &targets, options.think_speed.is_some())?;
+    let Extent { requests, span_ns, trace_requests, setup_forgotten, .. } = survey.extent;
+    let content = content.repeated(&survey.extent)?;
+    let repeats = content.period_ns().map(|period_ns| Repeats { period_ns, passes: content.passes() });
+    let curve = survey.curve.curve().repeated(repeats);
+    let timing = Timing::of(options, &survey, repeats);
+    let (scheduled, addressed) = (timing.scheduled, survey.addressed());
+    let connections = (options.connections_max as u64).min(scheduled.unwrap_or(u64::MAX));
     Ok(Preflight {
-        requests: survey.requests,
-        scheduled: timing.scheduled,
+        trace_requests,
+        requests,
+        passes: content.passes(),
+        period_ns: content.period_ns(),
+        scheduled,
         sessions: survey.sessions,
-        span_ns: survey.span_ns,
+        setup_forgotten,
+        span_ns,
         session_span_ns: survey.session_span_ns,
         duration_ns: timing.duration_ns,
         rate_per_s: timing.rate_per_s,
         peak_per_s: timing.peak_per_s,
         writes: survey.writes,
         unreplayable: survey.unreplayable,
-        collections: survey.collections,
+        addressed,
+        collections: survey.collections.into_iter().map(|(name, seen)| (name, seen.requests)).collect(),
         connections,
         descriptors: (connections + DESCRIPTORS_BESIDES, raise_descriptors(connections + DESCRIPTORS_BESIDES)),
         ports: ephemeral_ports(),
-        disk_bytes: (timing.scheduled * OUTCOME_BYTES, free_bytes(&options.out)?),
+        disk_bytes: (scheduled.unwrap_or(requests) * OUTCOME_BYTES, free_bytes(&options.out)?),
         trace_hash: hash_of(&options.trace)?,
+        notes: timing.notes,
+        content,
         curve,
         added,
         targets,
@@ -179,6 +208,35 @@ impl Preflight {
         })
     }
 
+    /// Waits until every target answers, or makes sure that it takes connections, and that it has the collections it will be asked for.
+    ///
+    /// # Errors
+    /// [`Error::Target`] for the first target that does not; [`Error::Refused`] when it lacks a collection.
+    pub fn check_targets(&self, options: &ReplayOptions) -> Result<()> {
+        match options.wait_ready {
+            Some(patience) => self.targets.wait_ready(patience)?,
+            None => self.targets.reachable()?,
+        }
+        if !options.check_collections {
+            return Ok(());
+        }
+        let pair = |header: &Header| (header.0.name().to_owned(), header.0.value().to_owned());
+        let headers: Vec<_> = self.added.iter().map(pair).collect();
+        let missing = missing_by_target(&self.targets, &headers, &self.addressed)?;
+        let Some((first, target)) = missing.first() else { return Ok(()) };
+        let others = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
+        let trace = options.trace.display();
+        Err(Error::Refused(format!(
+            "{target} has no collection `{first}`{others}: create and fill them with `rehearsal setup {trace} --target {target}`, or send all the same with --no-check"
+        )))
+    }
+
+    /// Requests over all passes; `None` where only something else ends the run.
+    #[must_use]
+    pub(crate) fn requests_of_all_passes(&self) -> Option<u64> {
+        self.passes.map(|passes| passes.saturating_mul(self.requests))
+    }
+
     /// What the schedule needs to know of the trace.
     pub(crate) fn traffic(&self) -> Traffic<'_> {
         Traffic { curve: &self.curve, requests: self.requests, session_span_ns: self.session_span_ns }
@@ -191,10 +249,23 @@ impl fmt::Display for Preflight {
             let parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
             if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
         };
-        writeln!(f, "requests     {} of {} in {} sessions", self.scheduled, self.requests, self.sessions)?;
+        let (chosen, whole) = (self.requests, self.trace_requests);
+        let of_trace = if chosen == whole { String::new() } else { format!(", chosen of {whole}") };
+        match self.scheduled {
+            Some(scheduled) => {
+                let all = self.requests_of_all_passes().map_or_else(|| "no end".to_owned(), |all| all.to_string());
+                writeln!(f, "requests     {scheduled} of {all} in {} sessions{of_trace}", self.sessions)?;
+            }
+            None => writeln!(f, "requests     {chosen} in {} sessions{of_trace}, over and over", self.sessions)?,
+        }
+        if let Some(period_ns) = self.period_ns {
+            let passes = self.passes.map_or_else(|| "without end".to_owned(), |passes| passes.to_string());
+            writeln!(f, "passes       {passes}, of {:.3} s each as recorded", period_ns as f64 / 1e9)?;
+        }
         match (self.duration_ns, self.rate_per_s, self.peak_per_s) {
-            (Some(ns), Some(rate), Some(peak)) => {
-                writeln!(f, "duration     {:.3} s at {rate:.1}/s on average, {peak:.0}/s at most", ns as f64 / 1e9)?;
+            (ns, Some(rate), Some(peak)) => {
+                let length = ns.map_or_else(|| "until it is stopped".to_owned(), |ns| format!("{:.3} s", ns as f64 / 1e9));
+                writeln!(f, "duration     {length} at {rate:.1}/s on average, {peak:.0}/s at most")?;
             }
             _ => writeln!(f, "duration     as fast as the target answers")?,
         }
@@ -204,20 +275,28 @@ impl fmt::Display for Preflight {
         writeln!(f, "ports        {} of {}", self.connections, self.ports)?;
         writeln!(f, "disk         {} MB of {} MB free", (self.disk_bytes.0 >> 20) + 1, self.disk_bytes.1 >> 20)?;
         writeln!(f, "changes      {}", count(&self.writes))?;
-        write!(f, "not sent     {}", count(&self.unreplayable))
+        write!(f, "not sent     {}", count(&self.unreplayable))?;
+        self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
 }
 
-/// What one pass over a trace finds.
+/// What is known of a collection.
+#[derive(Default)]
+struct Seen {
+    requests: u64,
+    /// Whether a target can be asked for it.
+    addressed: bool,
+}
+
+/// What one pass over the content finds.
 #[derive(Default)]
 struct Survey {
-    requests: u64,
+    extent: Extent,
     sessions: u64,
-    span_ns: i64,
     session_span_ns: i64,
     writes: BTreeMap<&'static str, u64>,
     unreplayable: BTreeMap<&'static str, u64>,
-    collections: BTreeMap<String, u64>,
+    collections: BTreeMap<String, Seen>,
     curve: CurveCounts,
     second: (i64, u64),
     peak_per_s: u64,
@@ -225,29 +304,32 @@ struct Survey {
 }
 
 impl Survey {
-    fn of(path: &Path, targets: &Targets, starts_only: bool) -> Result<Self> {
-        let mut reader = TraceReader::open_columns(path, Some(COLUMNS))?;
+    fn of(content: &Content, targets: &Targets, starts_only: bool) -> Result<Self> {
         let mut survey = Self::default();
-        while let Some(batch) = reader.next_batch()? {
-            batch.rows().for_each(|row| survey.add(&row, targets, starts_only));
-        }
+        survey.extent = content.each(COLUMNS, |row, place| {
+            survey.add(row, place, targets, starts_only);
+            true
+        })?;
         Ok(survey)
     }
 
-    fn add(&mut self, row: &Row<'_>, targets: &Targets, starts_only: bool) {
-        self.requests += 1;
-        self.span_ns = self.span_ns.max(row.at().ns());
-        let starts = self.start(row.session(), row.at());
+    fn add(&mut self, row: &Row<'_>, place: Place, targets: &Targets, starts_only: bool) {
+        let starts = self.start(place.session, place.at);
         if starts || !starts_only {
-            self.curve.add(row.at());
+            self.curve.add(place.at);
         }
-        self.count_second(row.at());
+        self.count_second(place.at);
         match unreplayable(row, targets.of(row.collection())) {
             Some(reason) => *self.unreplayable.entry(reason).or_default() += 1,
             None if row.effect() != Effect::Read => *self.writes.entry(row.effect().as_str()).or_default() += 1,
             None => {}
         }
-        self.count_collection(row.collection());
+        self.count_collection(row);
+    }
+
+    /// The collections that targets can be asked for.
+    fn addressed(&self) -> Vec<String> {
+        self.collections.iter().filter(|(_, seen)| seen.addressed).map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether the row starts its session. Past [`SESSIONS_MAX`] sessions the earlier ones are forgotten, and count anew if they go on.
@@ -273,42 +355,61 @@ impl Survey {
         self.peak_per_s = self.peak_per_s.max(self.second.1);
     }
 
-    fn count_collection(&mut self, name: &str) {
-        if let Some(count) = self.collections.get_mut(name) {
-            *count += 1;
-            return;
+    fn count_collection(&mut self, row: &Row<'_>) {
+        let name = row.collection();
+        if let Some(seen) = self.collections.get_mut(name) {
+            seen.requests += 1;
+            seen.addressed = seen.addressed || addresses_collection(row.operation());
+        } else if self.collections.len() < COLLECTIONS_MAX {
+            let seen = Seen { requests: 1, addressed: !name.is_empty() && addresses_collection(row.operation()) };
+            self.collections.insert(name.to_owned(), seen);
+        } else {
+            self.collections.entry(OTHER.to_owned()).or_default().requests += 1;
         }
-        let name = if self.collections.len() < COLLECTIONS_MAX { name } else { OTHER };
-        *self.collections.entry(name.to_owned()).or_default() += 1;
     }
 }
 
 /// When and how fast, as far as that can be said without running through the schedule.
 struct Timing {
-    scheduled: u64,
+    scheduled: Option<u64>,
     duration_ns: Option<i64>,
     rate_per_s: Option<f64>,
     peak_per_s: Option<f64>,
+    notes: Vec<String>,
 }
 
 impl Timing {
-    fn of(options: &ReplayOptions, survey: &Survey) -> Self {
-        let recorded_per_s = survey.requests as f64 / (survey.span_ns.max(1) as f64 / 1e9);
+    fn of(options: &ReplayOptions, survey: &Survey, repeats: Option<Repeats>) -> Self {
+        let Extent { requests, span_ns, .. } = survey.extent;
+        let (passes, period_ns) = repeats.map_or((Some(1), span_ns), |repeats| (repeats.passes, repeats.period_ns));
+        let all = passes.map(|passes| passes.saturating_mul(requests));
+        let recorded_per_s = requests as f64 / (period_ns.max(1) as f64 / 1e9);
         let factor = match options.pace {
-            Pace::Max => return Self { scheduled: survey.requests, duration_ns: None, rate_per_s: None, peak_per_s: None },
+            Pace::Max => {
+                return Self { scheduled: all, duration_ns: None, rate_per_s: None, peak_per_s: None, notes: Vec::new() };
+            }
             Pace::Speed(factor) => factor,
             Pace::Rate(per_s) => per_s / recorded_per_s,
         };
-        let whole_ns = (survey.span_ns as f64 / factor).round();
+        let recorded_ns = passes.map_or(f64::INFINITY, |passes| (passes - 1) as f64 * period_ns as f64 + span_ns as f64);
+        let whole_ns = (recorded_ns / factor).round();
         let end_ns = options.duration.map_or(f64::INFINITY, |duration| duration.as_nanos() as f64);
-        let share = if end_ns < whole_ns { end_ns / whole_ns } else { 1.0 };
+        let until_end = end_ns.is_finite().then(|| (recorded_per_s * factor * end_ns / 1e9).round() as u64);
+        let mut notes = Vec::new();
+        if end_ns.is_finite() && whole_ns < end_ns {
+            let (whole_s, end_s) = (whole_ns / 1e9, end_ns / 1e9);
+            notes.push(format!(
+                "the trace ends after {whole_s:.3} s, before the {end_s} s asked for; --loop forever goes on until then"
+            ));
+        }
         // A trace that lies within one second has no peak above its own rate that a count by seconds could show.
-        let peak_per_s = (survey.peak_per_s as f64).max(if survey.span_ns > 0 { recorded_per_s } else { 0.0 });
+        let peak_per_s = (survey.peak_per_s as f64).max(if span_ns > 0 { recorded_per_s } else { 0.0 });
         Self {
-            scheduled: (survey.requests as f64 * share).round() as u64,
-            duration_ns: Some(whole_ns.min(end_ns) as i64),
+            scheduled: if end_ns < whole_ns { until_end.map(|due| all.map_or(due, |all| due.min(all))) } else { all },
+            duration_ns: Some(whole_ns.min(end_ns)).filter(|ns| ns.is_finite()).map(|ns| ns as i64),
             rate_per_s: Some(recorded_per_s * factor),
             peak_per_s: Some(peak_per_s * factor),
+            notes,
         }
     }
 }

@@ -93,7 +93,7 @@ impl Profile for Recorded {
     }
 
     fn ends_at(&self) -> Option<RunNs> {
-        Some(self.replayed(TraceNs(self.curve.span_ns)))
+        self.curve.ends_at().map(|at| self.replayed(at))
     }
 }
 
@@ -166,6 +166,17 @@ pub struct Curve {
     pub span_ns: i64,
     /// Arrivals before each window, and in all.
     pub cumulative: Vec<u64>,
+    /// How it goes on after the last arrival; `None` where it does not.
+    pub repeats: Option<Repeats>,
+}
+
+/// The passes of a looped trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Repeats {
+    /// From the start of one to the start of the next, ns; more than the span.
+    pub period_ns: i64,
+    /// How many, the first among them; `None` for no end.
+    pub passes: Option<u64>,
 }
 
 impl Curve {
@@ -175,7 +186,37 @@ impl Curve {
             *sum += count;
             Some(*sum)
         }));
-        Self { window_ns, span_ns: last.ns(), cumulative }
+        Self { window_ns, span_ns: last.ns(), cumulative, repeats: None }
+    }
+
+    /// The same over and over: Λ(t + k·period) = Λ(t) + k·total. All arrivals but one fall within the span and the last one between it
+    /// and the next pass, so that no two passes meet in one instant.
+    #[must_use]
+    pub fn repeated(self, repeats: Option<Repeats>) -> Self {
+        Self { repeats, ..self }
+    }
+
+    /// When the last arrival is; `None` where there is no last one.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<TraceNs> {
+        let Some(Repeats { period_ns, passes }) = self.repeats else { return Some(TraceNs(self.span_ns)) };
+        Some(TraceNs((passes? - 1) as i64 * period_ns + self.span_ns))
+    }
+
+    /// The share of a pass's arrivals that fall within its span.
+    fn within_share(&self) -> f64 {
+        self.repeats.map_or(1.0, |_| 1.0 - 1.0 / self.total().max(1) as f64)
+    }
+
+    /// How many passes begin before that of `at`, and when in its pass it is.
+    fn pass_of(&self, at: TraceNs) -> (i64, TraceNs) {
+        let Some(Repeats { period_ns, .. }) = self.repeats else { return (0, at) };
+        (at.ns().div_euclid(period_ns), TraceNs(at.ns().rem_euclid(period_ns)))
+    }
+
+    /// From the last arrival of a pass to the first of the next, ns.
+    fn seam_ns(&self) -> f64 {
+        self.repeats.map_or(0.0, |repeats| (repeats.period_ns - self.span_ns) as f64)
     }
 
     /// Arrivals in all.
@@ -199,17 +240,29 @@ impl Curve {
     /// Arrivals per second at `at`.
     #[must_use]
     pub fn rate_at(&self, at: TraceNs) -> f64 {
+        let (_, at) = self.pass_of(at);
+        if at.ns() > self.span_ns && self.repeats.is_some() {
+            return 1e9 / self.seam_ns();
+        }
         let index = at.ns().max(0) / self.window_ns;
         if index >= self.windows() as i64 || at.ns() > self.span_ns {
             return 0.0;
         }
         let (begin, end, _, count) = self.window(index as usize);
-        if end > begin { count / (end - begin) as f64 * 1e9 } else { 0.0 }
+        if end > begin { self.within_share() * count / (end - begin) as f64 * 1e9 } else { 0.0 }
     }
 
-    /// Λ_rec(`at`): arrivals until `at`, from 0 at trace start to all of them at the last one.
+    /// Λ_rec(`at`): arrivals until `at`, from 0 at trace start to all of them at the last one, or at the start of the next pass.
     #[must_use]
     pub fn cumulative(&self, at: TraceNs) -> f64 {
+        let (passes, at) = self.pass_of(at);
+        let seam = if at.ns() > self.span_ns { (at.ns() - self.span_ns) as f64 / self.seam_ns() } else { 0.0 };
+        let before = passes as f64 * self.total() as f64;
+        before + self.within_share() * self.cumulative_within(at) + if self.repeats.is_some() { seam } else { 0.0 }
+    }
+
+    /// As [`Curve::cumulative`] in a trace of one pass.
+    fn cumulative_within(&self, at: TraceNs) -> f64 {
         let index = at.ns().max(0) / self.window_ns;
         if index >= self.windows() as i64 {
             return self.total() as f64;
@@ -222,6 +275,20 @@ impl Curve {
     /// The first instant at which Λ_rec reaches `arrivals`.
     #[must_use]
     pub fn inverse(&self, arrivals: f64) -> TraceNs {
+        let Some(Repeats { period_ns, .. }) = self.repeats else { return self.inverse_within(arrivals) };
+        let (total, share) = (self.total().max(1) as f64, self.within_share());
+        let passes = (arrivals / total).floor();
+        let in_pass = arrivals - passes * total;
+        let at_ns = match in_pass - share * total {
+            seam if seam > 0.0 => self.span_ns + (seam * self.seam_ns()).round() as i64,
+            _ if in_pass > 0.0 => self.inverse_within(in_pass / share).ns(),
+            _ => 0,
+        };
+        TraceNs(passes as i64 * period_ns + at_ns)
+    }
+
+    /// As [`Curve::inverse`] in a trace of one pass.
+    fn inverse_within(&self, arrivals: f64) -> TraceNs {
         let after = self.cumulative.partition_point(|sum| (*sum as f64) < arrivals);
         if after == 0 || after > self.windows() {
             return TraceNs(if after == 0 { 0 } else { self.span_ns });
@@ -278,6 +345,27 @@ mod tests {
                 let step = (profile.rate_at(at) + profile.rate_at(at + -2) + profile.rate_at(at + 2)) * factor * 2e-9;
                 prop_assert!((profile.cumulative(at) - arrivals).abs() <= 1e-6 + step, "{} {arrivals}", kind.name);
             }
+        }
+
+        #[test]
+        fn a_looped_curve_adds_its_total_with_each_pass_and_inverts_itself(
+            gaps in prop::collection::vec(0_i64..2_000_000_000, 2..200), gap_ns in 1_i64..2_000_000_000, share in 0.0_f64..5.0,
+            back_ns in 0_i64..400_000_000_000,
+        ) {
+            let instants: Vec<i64> = gaps.iter().scan(-gaps[0], |at, gap| { *at += gap; Some(*at) }).collect();
+            let once = curve(&instants);
+            let (span_ns, total) = (once.span_ns, once.total() as f64);
+            let period_ns = span_ns + gap_ns;
+            let looped = once.repeated(Some(Repeats { period_ns, passes: Some(7) }));
+            prop_assert_eq!(looped.ends_at(), Some(TraceNs(6 * period_ns + span_ns)));
+            prop_assert_eq!(looped.cumulative(TraceNs(3 * period_ns)), 3.0 * total);
+            prop_assert!((looped.cumulative(TraceNs(3 * period_ns + span_ns)) - (4.0 * total - 1.0)).abs() < 1e-6);
+            let at = TraceNs(back_ns % period_ns);
+            prop_assert!((looped.cumulative(at + 5 * period_ns) - looped.cumulative(at) - 5.0 * total).abs() < 1e-6);
+            let arrivals = share * total;
+            let at = looped.inverse(arrivals);
+            let step = (looped.rate_at(at) + looped.rate_at(at + -2) + looped.rate_at(at + 2)) * 2e-9;
+            prop_assert!((looped.cumulative(at) - arrivals).abs() <= 1e-6 + step, "{arrivals}");
         }
 
         #[test]

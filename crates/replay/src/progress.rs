@@ -9,8 +9,8 @@ use trace::RunNs;
 pub struct Snapshot {
     /// Run time; below 0 before the first request may be due.
     pub at: RunNs,
-    /// Requests that will be scheduled, as far as known.
-    pub expected: u64,
+    /// Requests that will be scheduled; `None` where only something else ends the run.
+    pub expected: Option<u64>,
     /// When the last one is due, ns; `None` where that depends on the target (as fast as possible).
     pub expected_ns: Option<i64>,
     /// Requests sent.

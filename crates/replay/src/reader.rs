@@ -1,14 +1,14 @@
 //! The one thread that reads the trace: rows become prepared requests with due instants, in blocks, ahead of time but not far.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use serde::Serialize;
-use trace::{Row, RunNs, TraceReader};
+use trace::{Row, RunNs};
 
 use crate::Result;
+use crate::content::{Content, Place};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, BLOCK_SPAN_NS, REORDER_BYTES_MAX};
 use crate::request::{Block, Budget, Planned, Preparer};
 use crate::schedule::{Reorder, Schedule};
@@ -17,9 +17,6 @@ use crate::target::Targets;
 
 /// The columns a replay needs.
 const COLUMNS: &[&str] = &[
-    "copy",
-    "at_ns",
-    "session",
     "stream",
     "kind",
     "effect",
@@ -74,7 +71,9 @@ pub struct ReaderFigures {
 
 /// Reads, prepares, hands on.
 pub struct Reader {
-    trace: TraceReader,
+    content: Content,
+    /// Rows of all passes; `None` where only something else ends the run.
+    rows: Option<u64>,
     targets: Arc<Targets>,
     schedule: Schedule,
     preparer: Preparer,
@@ -98,13 +97,12 @@ struct Lane {
 }
 
 impl Reader {
-    /// Opens `path`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Data`] as [`TraceReader::open`].
+    /// Has read nothing yet of `content`, which has so many `rows` over all passes.
     #[expect(clippy::too_many_arguments, reason = "each is a part of its own, wired together once")]
-    pub fn open(
-        path: &Path,
+    #[must_use]
+    pub fn new(
+        content: Content,
+        rows: Option<u64>,
         targets: Arc<Targets>,
         schedule: Schedule,
         preparer: Preparer,
@@ -113,9 +111,10 @@ impl Reader {
         end: Option<RunNs>,
         stop: Stop,
         primed: Sender<()>,
-    ) -> Result<Self> {
-        Ok(Self {
-            trace: TraceReader::open_columns(path, Some(COLUMNS))?,
+    ) -> Self {
+        Self {
+            content,
+            rows,
             targets,
             schedule,
             preparer,
@@ -128,53 +127,45 @@ impl Reader {
             primed: Some(primed),
             oldest: None,
             figures: ReaderFigures::default(),
-        })
+        }
     }
 
-    /// Reads to the end of the trace, or until it is to stop.
+    /// Reads to the end of the content, or until it is to stop.
     ///
     /// # Errors
     /// [`crate::Error::Data`] when a page is damaged; what was read before is replayed.
     pub fn run(mut self) -> Result<ReaderFigures> {
-        let total = self.trace.exchanges();
-        let mut taken = 0;
-        while let Some(batch) = self.trace.next_batch()? {
-            for row in batch.rows() {
-                taken += 1;
-                if !self.take(&row) {
-                    self.figures.beyond_end += total.saturating_sub(taken);
-                    return Ok(self.finish());
-                }
-            }
-        }
+        let content = self.content.clone();
+        let taken = content.each(COLUMNS, |row, place| self.take(row, place))?.requests;
+        self.figures.beyond_end += self.rows.unwrap_or(taken).saturating_sub(taken);
         Ok(self.finish())
     }
 
     /// Takes one row. False where no later one will be needed.
-    fn take(&mut self, row: &Row<'_>) -> bool {
+    fn take(&mut self, row: &Row<'_>, place: Place) -> bool {
         if self.stop.asked() {
             return false;
         }
         let target = self.targets.of(row.collection());
-        let lane = self.routes.lane(target.unwrap_or(0), row.session());
-        let due = self.schedule.due(row.at(), row.session());
+        let lane = self.routes.lane(target.unwrap_or(0), place.session);
+        let due = self.schedule.due(place.at, place.session);
         if !self.schedule.reorders() {
             if due >= self.end {
                 self.figures.beyond_end += 1;
                 return false;
             }
             let preparer = &mut self.preparer;
-            self.lanes[lane].block.push(|bytes| preparer.prepare(row, target, due, bytes));
+            self.lanes[lane].block.push(|bytes| preparer.prepare(row, place, target, due, bytes));
             self.added(lane, due);
             return true;
         }
         let mut bytes = Vec::new();
-        let planned = self.preparer.prepare(row, target, due, &mut bytes);
+        let planned = self.preparer.prepare(row, place, target, due, &mut bytes);
         let weight_bytes = bytes.len() + size_of::<Planned>();
         self.reorder.push(due, weight_bytes, (lane, planned, bytes.into()));
-        let frontier = self.schedule.frontier(row.at());
+        let frontier = self.schedule.frontier(place.at);
         self.release(frontier);
-        true
+        frontier < self.end
     }
 
     /// Hands on what nothing is due before any more.

@@ -8,6 +8,7 @@ use trace::{Effect, Flag, Kind, Row, RunNs};
 use wire::http1::{Request, encode_request};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::content::Place;
 use crate::limits::{LABELS_MAX, LOOKAHEAD_BYTES_MAX, OTHER};
 use crate::target::{Target, Targets};
 use crate::{Error, Result};
@@ -275,8 +276,9 @@ impl Preparer {
         self.merged
     }
 
-    /// Appends the bytes of `row`, which goes to `target`, to `out` and says what is known of it. What cannot be sent has no bytes.
-    pub fn prepare(&mut self, row: &Row<'_>, target: Option<usize>, due: RunNs, out: &mut Vec<u8>) -> Planned {
+    /// Appends the bytes of `row`, which stands at `place` and goes to `target`, to `out` and says what is known of it. What cannot be
+    /// sent has no bytes.
+    pub fn prepare(&mut self, row: &Row<'_>, place: Place, target: Option<usize>, due: RunNs, out: &mut Vec<u8>) -> Planned {
         let sendable = unreplayable(row, target).is_none();
         let target = target.unwrap_or(0);
         if sendable {
@@ -284,10 +286,10 @@ impl Preparer {
         }
         Planned {
             id: row.id(),
-            copy: row.copy(),
+            copy: place.copy,
             label: self.label(row, target),
             target: target as u32,
-            session: row.session(),
+            session: place.session,
             stream: row.stream(),
             due,
             items: row.items(),

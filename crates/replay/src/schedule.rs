@@ -45,7 +45,7 @@ enum Map {
 pub struct Traffic<'a> {
     /// Λ_rec of what is mapped: all requests, or session starts where a think speed is given.
     pub curve: &'a Curve,
-    /// Requests of the trace.
+    /// Requests of one pass over the trace.
     pub requests: u64,
     /// The longest session, first to last request, ns.
     pub session_span_ns: i64,

@@ -164,21 +164,10 @@ pub fn missing_by_target<'a>(
     Ok(missing)
 }
 
-/// The collections that a trace addresses in Qdrant's way; other services' collections are not looked for on a target.
-///
-/// # Errors
-/// [`Error::Data`] where the trace cannot be read.
-pub fn addressed_collections(path: &Path) -> Result<BTreeSet<String>> {
-    let mut reader = TraceReader::open_columns(path, Some(&["collection", "operation"]))?;
-    let mut names = BTreeSet::new();
-    while let Some(batch) = reader.next_batch()? {
-        for row in batch.rows().filter(|row| row.operation().contains(" /collections/{}/")) {
-            if !names.contains(row.collection()) {
-                names.insert(row.collection().to_owned());
-            }
-        }
-    }
-    Ok(names)
+/// Whether an operation addresses its collection in Qdrant's way; other services' collections are not looked for on a target.
+#[must_use]
+pub fn addresses_collection(operation: &str) -> bool {
+    operation.contains(" /collections/{}/")
 }
 
 /// Names and values of headers written as `Name: value`, with `$NAME` taken from the environment.

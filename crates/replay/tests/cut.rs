@@ -105,7 +105,7 @@ fn all_filters_must_agree() {
         [(COLLECTION, "docs"), (EFFECT, "write")].map(|(field, pattern)| Filter { field, patterns: vec![pattern.to_owned()] });
     let selection = Selection { filters: filters.into(), ..Selection::default() };
     let said = cut(&case.options(&[&input], selection), |_| ()).expect_err("docs are read").to_string();
-    assert!(said.starts_with("no request lies in the window, passes every filter"), "{said}");
+    assert!(said.starts_with("no request lies in the window and passes every filter"), "{said}");
     assert!(!case.path("out.parquet").exists());
 }
 

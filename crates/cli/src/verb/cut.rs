@@ -1,16 +1,14 @@
 //! `rehearsal cut`: traces → a part of them, as one trace.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use analysis::units;
 use clap::{Args, ValueEnum};
-use replay::cut::{self, Cut, CutOptions, Field, Filter, Join, Selection};
-use trace::TraceNs;
+use replay::cut::{self, Cut, CutOptions, Join};
 
 use super::Done;
 use crate::failure::Failure;
-use crate::{output, parse};
+use crate::{output, parse, selection};
 
 pub const EXAMPLE: &str = "Examples:
   rehearsal synth -o nine.parquet
@@ -28,27 +26,8 @@ pub struct Words {
     /// The trace to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Leave out what was recorded before
-    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
-    from: Option<Duration>,
-    /// Leave out what was recorded from here on
-    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
-    to: Option<Duration>,
-    /// Only these collections (this and the next four: exact, or with * and ?; repeated ones are alternatives)
-    #[arg(long, value_name = "NAME")]
-    collection: Vec<String>,
-    /// Only these operations
-    #[arg(long, value_name = "NAME")]
-    operation: Vec<String>,
-    /// Only these sessions, by number
-    #[arg(long, value_name = "NUMBER")]
-    session: Vec<String>,
-    /// Only these statuses; none for requests without an answer
-    #[arg(long, value_name = "STATUS")]
-    status: Vec<String>,
-    /// Only these effects: read, write, admin, control
-    #[arg(long, value_name = "EFFECT")]
-    effect: Vec<String>,
+    #[command(flatten)]
+    selection: selection::Words,
     /// Share of the sessions that stay, chosen at random, each whole
     #[arg(long, value_name = "SHARE", value_parser = parse::share)]
     sample: Option<f64>,
@@ -86,21 +65,10 @@ pub fn run(words: Words) -> Result<Done, Failure> {
 }
 
 fn options(words: Words) -> Result<CutOptions, Failure> {
-    let filters: [(Field, Vec<String>); 5] = [
-        (cut::COLLECTION, words.collection),
-        (cut::OPERATION, words.operation),
-        (cut::SESSION, words.session),
-        (cut::STATUS, words.status),
-        (cut::EFFECT, words.effect),
-    ];
-    let asked = filters.into_iter().filter(|(_, patterns)| !patterns.is_empty());
-    let filters = asked.map(|(field, patterns)| Filter { field, patterns }).collect();
-    let instant = |time: Duration| i64::try_from(time.as_nanos()).map(TraceNs);
-    let (from, to) = (words.from.map(instant).transpose()?, words.to.map(instant).transpose()?);
     Ok(CutOptions {
         inputs: words.inputs,
         output: words.output,
-        selection: Selection { from, to, filters },
+        selection: words.selection.selection()?,
         sample: words.sample,
         join: match words.join {
             JoinWord::Wall => Join::Wall,

@@ -5,13 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use replay::setup;
-use replay::target::Targets;
-use replay::{Pace, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
+use replay::{ContentOptions, Pace, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
 
 use super::Done;
 use crate::failure::Failure;
-use crate::{interrupt, output, parse};
+use crate::{interrupt, output, parse, selection};
 
 pub const EXAMPLE: &str = "Example:
   rehearsal serve vectors --listen 127.0.0.1:6333 &
@@ -39,6 +37,20 @@ pub struct Words {
     /// Keep the recorded gaps inside sessions, divided by this, and let --speed and --rate move only session starts
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     think_speed: Option<f64>,
+    #[command(flatten)]
+    selection: selection::Words,
+    /// Only the first so many sessions
+    #[arg(long, value_name = "N")]
+    sessions: Option<u64>,
+    /// Only the first so many requests of each pass
+    #[arg(long, value_name = "N")]
+    requests: Option<u64>,
+    /// Shorten idle gaps of the whole trace to this
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    max_gap: Option<Duration>,
+    /// Replay what is chosen so often, one pass after the other, each with sessions of its own
+    #[arg(long = "loop", value_name = "N|forever", default_value = "1", hide_default_value = true)]
+    passes: Passes,
     /// Send nothing that is due later than this
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
@@ -108,7 +120,7 @@ impl FromStr for Speed {
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
-    let (dry_run, json, check) = (words.dry_run, words.json, !words.no_check);
+    let (dry_run, json) = (words.dry_run, words.json);
     let options = options(words)?;
     let plan = replay::preflight(&options)?;
     plan.check(&options)?;
@@ -117,14 +129,7 @@ pub fn run(words: Words) -> Result<Done, Failure> {
         output::say(&text)?;
         return Ok(Done::Fine);
     }
-    let targets = Targets::new(options.target.as_deref(), &options.map)?;
-    match options.wait_ready {
-        Some(patience) => targets.wait_ready(patience)?,
-        None => targets.reachable()?,
-    }
-    if check {
-        refuse_missing_collections(&options, &targets)?;
-    }
+    plan.check_targets(&options)?;
     output::complain(&announcement(&options, &plan));
     let summary = replay_with_progress(&options, &plan)?;
     output::say(&if json { serde_json::to_string_pretty(&summary)? } else { account(&options, &summary) })?;
@@ -139,9 +144,17 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         None => next_folder(&stem(&words.trace))?,
     };
     let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let content = ContentOptions {
+        selection: words.selection.selection()?,
+        sessions: words.sessions,
+        requests: words.requests,
+        gap_max: words.max_gap,
+        passes: words.passes,
+    };
     let pace = words.rate.map_or(words.speed.0, Pace::Rate);
     Ok(ReplayOptions {
         trace: words.trace,
+        content,
         target: words.target,
         map: words.map,
         headers: words.header,
@@ -156,6 +169,7 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         allow_writes: words.allow_writes,
         timeout: words.timeout,
         wait_ready: words.wait_ready,
+        check_collections: !words.no_check,
         workers: words.workers,
         connections_max: words.max_connections,
         in_flight_max: words.max_in_flight,
@@ -175,24 +189,16 @@ pub(super) fn next_folder(stem: &str) -> Result<PathBuf, Failure> {
     free.ok_or_else(|| Failure::new(format!("reports/ holds 9999 runs of {stem}; name a folder with -o")))
 }
 
-/// One sentence instead of thousands of failed requests.
-fn refuse_missing_collections(options: &ReplayOptions, targets: &Targets) -> Result<(), Failure> {
-    let headers = setup::headers(&options.headers)?;
-    let missing = setup::missing_by_target(targets, &headers, &setup::addressed_collections(&options.trace)?)?;
-    let Some((first, target)) = missing.first() else { return Ok(()) };
-    let others = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
-    let trace = options.trace.display();
-    Err(Failure::new(format!(
-        "{target} has no collection `{first}`{others}: create and fill them with `rehearsal setup {trace} --target {target}`, or send all the same with --no-check"
-    )))
-}
-
 pub(super) fn announcement(options: &ReplayOptions, plan: &Preflight) -> String {
     let how = match (plan.duration_ns, plan.rate_per_s) {
         (Some(ns), Some(rate)) => format!("{:.1} s at {rate:.1}/s", ns as f64 / 1e9),
+        (None, Some(rate)) => format!("{rate:.1}/s until it is stopped"),
         _ => "as fast as the target answers".to_owned(),
     };
-    format!("replaying {} requests, {how}, into {}", plan.scheduled, options.out.display())
+    let requests =
+        plan.scheduled.map_or_else(|| format!("{} requests over and over", plan.requests), |due| format!("{due} requests"));
+    let notes: String = plan.notes.iter().map(|note| format!("\n{note}")).collect();
+    format!("replaying {requests}, {how}, into {}{notes}", options.out.display())
 }
 
 /// Replays in a thread of its own while this one shows how far it is; Ctrl-C ends it in order.
@@ -221,10 +227,10 @@ fn progress_line(live: &Snapshot, stopping: bool) -> String {
     let ms = |ns: Option<u64>| ns.map_or_else(|| "–".to_owned(), |ns| format!("{:.2}", ns as f64 / 1e6));
     let failed = if live.over > 0 { 100.0 * live.failed as f64 / live.over as f64 } else { 0.0 };
     format!(
-        "{:.0} s  {}/{}  {:.0}/s  p50 {} ms  p99 {} ms  failed {failed:.2} %  late p99 {} ms{}",
+        "{:.0} s  {}{}  {:.0}/s  p50 {} ms  p99 {} ms  failed {failed:.2} %  late p99 {} ms{}",
         live.at.seconds().max(0.0),
         live.over,
-        live.expected,
+        live.expected.map(|expected| format!("/{expected}")).unwrap_or_default(),
         live.rate_per_s,
         ms(live.p50_ns),
         ms(live.p99_ns),

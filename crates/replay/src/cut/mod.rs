@@ -14,8 +14,8 @@ use stats::Rng;
 use trace::{Exchange, Flag, Names, Row, Source, TraceMeta, TraceNs, TraceReader, TraceSorter};
 
 pub use selection::{COLLECTION, EFFECT, Field, Filter, OPERATION, SESSION, STATUS, Selection, matches};
+pub(crate) use selection::{COLUMNS, Tally};
 
-use crate::known::Known;
 use crate::provenance::{files_of, footer, refuse_overwriting, seed_for};
 use crate::scale::SESSIONS_MAX;
 use crate::{Error, Result};
@@ -104,21 +104,15 @@ pub fn cut(options: &CutOptions, mut progress: impl FnMut(u64)) -> Result<Cut> {
         input.choose(options, seed, &mut tally)?;
     }
     tally.check()?;
-    refuse_nothing(&options.selection, &inputs)?;
+    refuse_nothing(options, &inputs)?;
     write(options, &inputs, &mut progress)
 }
 
 fn check(options: &CutOptions) -> Result<()> {
-    let Selection { from, to, .. } = options.selection;
-    match (from, to) {
-        (Some(from), Some(to)) if to <= from => {
-            Err(Error::option("--to", format!("{} s is not after --from {} s", to.seconds(), from.seconds())))
-        }
-        _ if options.sample.is_some_and(|share| !(share > 0.0 && share <= 1.0)) => {
-            Err(Error::option("--sample", "wanted a share above 0, up to 100 %"))
-        }
-        _ => Ok(()),
+    if options.sample.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+        return Err(Error::option("--sample", "wanted a share above 0, up to 100 %"));
     }
+    options.selection.check()
 }
 
 impl Input {
@@ -152,7 +146,7 @@ impl Input {
 
     /// The first pass: which sessions have wanted rows.
     fn choose(&mut self, options: &CutOptions, seed: u64, tally: &mut Tally<'_>) -> Result<()> {
-        let mut reader = TraceReader::open_columns(&self.path, Some(selection::COLUMNS))?;
+        let mut reader = TraceReader::open_columns(&self.path, Some(COLUMNS))?;
         while let Some(batch) = reader.next_batch()? {
             for row in batch.rows() {
                 if !self.sessions.contains_key(&row.session()) && self.sessions.len() == SESSIONS_MAX {
@@ -196,53 +190,17 @@ fn place(inputs: &mut [Input], join: Join) -> Result<()> {
     Ok(())
 }
 
-/// What each pattern has matched, and what there was to match.
-struct Tally<'a> {
-    selection: &'a Selection,
-    /// For each filter: its patterns that matched something, and the values seen.
-    filters: Vec<(Vec<bool>, Known)>,
-}
-
-impl<'a> Tally<'a> {
-    fn new(selection: &'a Selection) -> Self {
-        let filters = selection.filters.iter().map(|filter| (vec![false; filter.patterns.len()], Known::default()));
-        Self { selection, filters: filters.collect() }
-    }
-
-    fn takes(&mut self, row: &Row<'_>) -> bool {
-        for (filter, (matched, known)) in self.selection.filters.iter().zip(&mut self.filters) {
-            let value = filter.field.of(row);
-            known.add(&value);
-            for (matched, pattern) in matched.iter_mut().zip(&filter.patterns) {
-                *matched = *matched || matches(pattern, &value);
-            }
-        }
-        self.selection.takes(row)
-    }
-
-    /// Refuses a pattern that never matched.
-    fn check(&self) -> Result<()> {
-        for (filter, (matched, known)) in self.selection.filters.iter().zip(&self.filters) {
-            if let Some(place) = matched.iter().position(|matched| !matched) {
-                return Err(known.refuse(filter.field.option, filter.field.plural, &filter.patterns[place]));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Refuses to write a trace without wanted rows.
-fn refuse_nothing(selection: &Selection, inputs: &[Input]) -> Result<()> {
+fn refuse_nothing(options: &CutOptions, inputs: &[Input]) -> Result<()> {
     if inputs.iter().any(|input| input.sessions.values().any(|seen| seen.wanted)) {
         return Ok(());
     }
     let end = TraceNs(inputs.iter().map(|input| input.offset_ns + input.span_ns).max().unwrap_or(0));
-    if let Some(from) = selection.from.filter(|from| *from > end) {
-        let reason = format!("{} s is after the last request, at {:.3} s", from.seconds(), end.seconds());
-        return Err(Error::option("--from", reason));
+    if options.sample.is_some() {
+        let reason = "no request is in the sample, lies in the window and passes every filter; leave one of them out";
+        return Err(Error::Refused(reason.to_owned()));
     }
-    let reason = "no request lies in the window, passes every filter and is in the sample; leave one of them out";
-    Err(Error::Refused(reason.to_owned()))
+    Err(options.selection.nothing(end))
 }
 
 /// The second pass.
@@ -279,16 +237,10 @@ fn write(options: &CutOptions, inputs: &[Input], progress: &mut dyn FnMut(u64)) 
     })
 }
 
-/// When a row stands in the output, and whether only its session brought it there; `None` where it is left out. `setup` rows from before
-/// the window move to its start.
+/// When a row stands in the output, and whether only its session brought it there; `None` where it is left out.
 fn place_of(row: &Row<'_>, input: &Input, options: &CutOptions) -> Option<(TraceNs, bool)> {
     input.sessions.get(&row.session()).filter(|seen| seen.wanted)?;
-    let (at, selection) = (input.at(row), &options.selection);
-    if selection.in_window(at) && selection.takes(row) {
-        return Some((at, false));
-    }
-    let carried = row.flags().has(Flag::Setup) && selection.before_end(at);
-    carried.then(|| (at.max(selection.from.unwrap_or(at)), true))
+    options.selection.place(row, input.at(row))
 }
 
 fn placed(mut exchange: Exchange, input: &Input, at: TraceNs) -> Exchange {
@@ -301,16 +253,11 @@ fn placed(mut exchange: Exchange, input: &Input, at: TraceNs) -> Exchange {
 
 /// What the footer says about it.
 fn step(options: &CutOptions, inputs: &[Input]) -> serde_json::Value {
-    let Selection { from, to, filters } = &options.selection;
-    let filters = filters.iter().map(|filter| (filter.field.plural.to_owned(), json!(filter.patterns)));
     let inputs =
         inputs.iter().map(|input| json!({ "files": input.files, "offset_ns": input.offset_ns, "first_id": input.id_base }));
-    json!({ "cut": {
-        "from_ns": from.map(TraceNs::ns),
-        "to_ns": to.map(TraceNs::ns),
-        "filters": filters.collect::<serde_json::Map<_, _>>(),
-        "sample": options.sample,
-        "seed": options.seed,
-        "inputs": inputs.collect::<Vec<_>>(),
-    }})
+    let mut cut = options.selection.describe();
+    cut["sample"] = json!(options.sample);
+    cut["seed"] = json!(options.seed);
+    cut["inputs"] = inputs.collect();
+    json!({ "cut": cut })
 }

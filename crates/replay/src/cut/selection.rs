@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use trace::{Row, TraceNs};
+use serde_json::{Map, Value, json};
+use trace::{Flag, Row, TraceNs};
+
+use crate::known::Known;
+use crate::{Error, Result};
 
 /// What a row can be chosen by.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +61,57 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Refuses a window that ends before it begins.
+    ///
+    /// # Errors
+    /// [`Error::Option`] with both ends.
+    pub fn check(&self) -> Result<()> {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if to <= from => {
+                Err(Error::option("--to", format!("{} s is not after --from {} s", to.seconds(), from.seconds())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether any row could be left out.
+    #[must_use]
+    pub fn selects(&self) -> bool {
+        self.from.is_some() || self.to.is_some() || !self.filters.is_empty()
+    }
+
+    /// What a file says of it.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        let filters = self.filters.iter().map(|filter| (filter.field.plural.to_owned(), json!(filter.patterns)));
+        json!({
+            "from_ns": self.from.map(TraceNs::ns),
+            "to_ns": self.to.map(TraceNs::ns),
+            "filters": filters.collect::<Map<_, _>>(),
+        })
+    }
+
+    /// Says that it leaves nothing of a trace whose last request is at `end`.
+    #[must_use]
+    pub fn nothing(&self, end: TraceNs) -> Error {
+        if let Some(from) = self.from.filter(|from| *from > end) {
+            let reason = format!("{} s is after the last request, at {:.3} s", from.seconds(), end.seconds());
+            return Error::option("--from", reason);
+        }
+        Error::Refused("no request lies in the window and passes every filter; leave one of them out".to_owned())
+    }
+
+    /// Where a row of a session with wanted rows stands, `at` being its own instant, and whether only its session brought it along;
+    /// `None` where it is left out. `setup` rows from before the window move to its start.
+    #[must_use]
+    pub fn place(&self, row: &Row<'_>, at: TraceNs) -> Option<(TraceNs, bool)> {
+        if self.in_window(at) && self.takes(row) {
+            return Some((at, false));
+        }
+        let carried = row.flags().has(Flag::Setup) && self.before_end(at);
+        carried.then(|| (at.max(self.from.unwrap_or(at)), true))
+    }
+
     /// Whether an instant is early enough.
     #[must_use]
     pub fn before_end(&self, at: TraceNs) -> bool {
@@ -76,6 +131,47 @@ impl Selection {
             let value = filter.field.of(row);
             filter.patterns.iter().any(|pattern| matches(pattern, &value))
         })
+    }
+}
+
+/// What each pattern has matched, and what there was to match.
+pub struct Tally<'a> {
+    selection: &'a Selection,
+    /// For each filter: its patterns that matched something, and the values seen.
+    filters: Vec<(Vec<bool>, Known)>,
+}
+
+impl<'a> Tally<'a> {
+    /// Nothing matched yet.
+    #[must_use]
+    pub fn new(selection: &'a Selection) -> Self {
+        let filters = selection.filters.iter().map(|filter| (vec![false; filter.patterns.len()], Known::default()));
+        Self { selection, filters: filters.collect() }
+    }
+
+    /// Whether all filters take the row, which is noted.
+    pub fn takes(&mut self, row: &Row<'_>) -> bool {
+        for (filter, (matched, known)) in self.selection.filters.iter().zip(&mut self.filters) {
+            let value = filter.field.of(row);
+            known.add(&value);
+            for (matched, pattern) in matched.iter_mut().zip(&filter.patterns) {
+                *matched = *matched || matches(pattern, &value);
+            }
+        }
+        self.selection.takes(row)
+    }
+
+    /// Refuses a pattern that never matched.
+    ///
+    /// # Errors
+    /// [`Error::Option`] with what there is.
+    pub fn check(&self) -> Result<()> {
+        for (filter, (matched, known)) in self.selection.filters.iter().zip(&self.filters) {
+            if let Some(place) = matched.iter().position(|matched| !matched) {
+                return Err(known.refuse(filter.field.option, filter.field.plural, &filter.patterns[place]));
+            }
+        }
+        Ok(())
     }
 }
 
