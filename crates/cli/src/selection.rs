@@ -11,7 +11,7 @@ use crate::parse;
 
 /// A window of trace time, and filters.
 #[derive(Args)]
-pub struct Words {
+pub struct SelectionWords {
     /// Leave out what was recorded before
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     from: Option<Duration>,
@@ -35,7 +35,7 @@ pub struct Words {
     effect: Vec<String>,
 }
 
-impl Words {
+impl SelectionWords {
     /// What they choose.
     ///
     /// # Errors

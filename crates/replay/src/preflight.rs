@@ -253,8 +253,8 @@ impl fmt::Display for Preflight {
         let of_trace = if chosen == whole { String::new() } else { format!(", chosen of {whole}") };
         match self.scheduled {
             Some(scheduled) => {
-                let all = self.requests_of_all_passes().map_or_else(|| "no end".to_owned(), |all| all.to_string());
-                writeln!(f, "requests     {scheduled} of {all} in {} sessions{of_trace}", self.sessions)?;
+                let of_all = self.requests_of_all_passes().map(|all| format!(" of {all}")).unwrap_or_default();
+                writeln!(f, "requests     {scheduled}{of_all} in {} sessions{of_trace}", self.sessions)?;
             }
             None => writeln!(f, "requests     {chosen} in {} sessions{of_trace}, over and over", self.sessions)?,
         }

@@ -135,10 +135,14 @@ impl Reader {
     /// # Errors
     /// [`crate::Error::Data`] when a page is damaged; what was read before is replayed.
     pub fn run(mut self) -> Result<ReaderFigures> {
-        let content = self.content.clone();
+        let (content, rows) = (self.content.clone(), self.rows);
         let taken = content.each(COLUMNS, |row, place| self.take(row, place))?.requests;
-        self.figures.beyond_end += self.rows.unwrap_or(taken).saturating_sub(taken);
-        Ok(self.finish())
+        let figures = self.finish();
+        Ok(match rows {
+            Some(rows) => ReaderFigures { beyond_end: figures.beyond_end + rows.saturating_sub(taken), ..figures },
+            // Of what goes on for ever, nothing is left out by ending it.
+            None => ReaderFigures { beyond_end: 0, ..figures },
+        })
     }
 
     /// Takes one row. False where no later one will be needed.

@@ -183,7 +183,7 @@ fn what_leaves_nothing_or_makes_no_sense_is_one_sentence() {
         (chosen(Selection { to: second(0), ..Selection::default() }), "no request lies in the window"),
         (ContentOptions { requests: Some(0), ..ContentOptions::default() }, "--requests"),
         (ContentOptions { sessions: Some(0), ..ContentOptions::default() }, "--sessions"),
-        (ContentOptions { passes: Passes::Times(u64::MAX), ..ContentOptions::default() }, "4294967295 times at most"),
+        (ContentOptions { passes: Passes::Times(u64::MAX), ..ContentOptions::default() }, "--loop: this trace can be looped"),
     ];
     for (asked, word) in cases {
         let said = look(&rows, &asked).unwrap_err().to_string();

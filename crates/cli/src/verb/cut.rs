@@ -8,7 +8,8 @@ use replay::cut::{self, Cut, CutOptions, Join};
 
 use super::Done;
 use crate::failure::Failure;
-use crate::{output, parse, selection};
+use crate::selection::SelectionWords;
+use crate::{output, parse};
 
 pub const EXAMPLE: &str = "Examples:
   rehearsal synth -o nine.parquet
@@ -27,7 +28,7 @@ pub struct Words {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
-    selection: selection::Words,
+    selection: SelectionWords,
     /// Share of the sessions that stay, chosen at random, each whole
     #[arg(long, value_name = "SHARE", value_parser = parse::share)]
     sample: Option<f64>,

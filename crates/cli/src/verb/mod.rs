@@ -40,14 +40,14 @@ macro_rules! verbs {
     ($($(#[$meta:meta])* $variant:ident($module:ident)),+ $(,)?) => {
         /// What to do.
         #[derive(Subcommand)]
-        pub enum Verb { $($(#[$meta])* $variant($module::Words)),+ }
+        pub enum Verb { $($(#[$meta])* $variant(Box<$module::Words>)),+ }
 
         /// Runs the verb.
         ///
         /// # Errors
         /// One sentence when it could not do its work.
         pub fn run(verb: Verb) -> Result<Done, Failure> {
-            match verb { $(Verb::$variant(words) => $module::run(words)),+ }
+            match verb { $(Verb::$variant(words) => $module::run(*words)),+ }
         }
     };
 }

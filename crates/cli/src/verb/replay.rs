@@ -9,7 +9,8 @@ use replay::{ContentOptions, Pace, Passes, Preflight, ReplayOptions, RunSummary,
 
 use super::Done;
 use crate::failure::Failure;
-use crate::{interrupt, output, parse, selection};
+use crate::selection::SelectionWords;
+use crate::{interrupt, output, parse};
 
 pub const EXAMPLE: &str = "Example:
   rehearsal serve vectors --listen 127.0.0.1:6333 &
@@ -38,7 +39,7 @@ pub struct Words {
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     think_speed: Option<f64>,
     #[command(flatten)]
-    selection: selection::Words,
+    selection: SelectionWords,
     /// Only the first so many sessions
     #[arg(long, value_name = "N")]
     sessions: Option<u64>,
