@@ -77,7 +77,7 @@ fn defined(rows: &[Exchange], from_ns: i64, to_ns: i64, sessions: Option<u64>) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn all_of_a_trace_once_is_the_trace(rows in traces()) {
