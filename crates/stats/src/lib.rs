@@ -3,18 +3,29 @@
 //! Nothing here names a clock, a socket or a file, and every random choice comes from a seed that is handed in.
 
 pub mod arrivals;
+pub mod changepoint;
 mod counts;
 pub mod distance;
 pub mod fidelity;
 pub mod fit;
+pub mod knee;
 mod moments;
 pub mod order;
+pub mod overload;
+pub mod probability;
 pub mod queueing;
+pub mod recovery;
 mod rng;
+mod sample;
+pub mod search;
 pub mod traffic;
+pub mod trend;
+pub mod usl;
+pub mod warmup;
 mod weights;
 pub mod zipf;
 
 pub use counts::Counts;
 pub use rng::Rng;
+pub use sample::Interval;
 pub use weights::Weights;

@@ -1,0 +1,168 @@
+use super::*;
+use crate::Rng;
+use crate::probability::normal_cdf;
+use proptest::prelude::*;
+
+/// Annual flow of the Nile at Aswan, 1871–1970, 10⁸ m³ (Cobb 1978, Biometrika 65(2), table 1).
+pub(crate) const NILE: [f64; 100] = [
+    1120., 1160., 963., 1210., 1160., 1160., 813., 1230., 1370., 1140., 995., 935., 1110., 994., 1020., 960., 1180., 799., 958.,
+    1140., 1100., 1210., 1150., 1250., 1260., 1220., 1030., 1100., 774., 840., 874., 694., 940., 833., 701., 916., 692., 1020.,
+    1050., 969., 831., 726., 456., 824., 702., 1120., 1100., 832., 764., 821., 768., 845., 864., 862., 698., 845., 744., 796.,
+    1040., 759., 781., 865., 845., 944., 984., 897., 822., 1010., 771., 676., 649., 846., 812., 742., 801., 1040., 860., 874.,
+    848., 890., 744., 749., 838., 1050., 918., 986., 797., 923., 975., 815., 1020., 906., 901., 1170., 912., 746., 919., 718.,
+    714., 740.,
+];
+
+fn steps(n: usize) -> Vec<f64> {
+    (0..n).map(|i| i as f64).collect()
+}
+
+fn near(found: f64, expected: f64, relative: f64) {
+    assert!((found - expected).abs() <= relative * expected.abs(), "{found} instead of {expected}");
+}
+
+/// pymannkendall 1.4 (original and Hamed–Rao tests) and SciPy's theilslopes on the same series.
+#[test]
+fn the_nile_has_the_published_trend() {
+    let found = mann_kendall(&NILE).expect("enough points");
+    assert_eq!(found.s, -1387.0);
+    near(found.variance, 112_728.333, 1e-8);
+    near(found.z, -4.128_067, 1e-6);
+    near(found.p, 3.658_263e-5, 1e-6);
+    near(found.tau, -0.280_202, 1e-5);
+    near(hamed_rao(&NILE).expect("enough points").p, 0.004_802_68, 1e-5);
+    let line = theil_sen(&steps(100), &NILE, 0.95).expect("a line");
+    near(line.slope, -2.6, 1e-12);
+    near(line.intercept, 1022.2, 1e-12);
+    near(line.low, -3.6279, 1e-4);
+    near(line.high, -1.4286, 1e-4);
+}
+
+/// SciPy's theilslopes: one wild point moves nothing.
+#[test]
+fn an_outlier_does_not_turn_the_line() {
+    let y = [1.0, 2.1, 2.9, 4.2, 5.1, 5.8, 7.2, 8.1, 8.8, 100.0];
+    let line = theil_sen(&steps(10), &y, 0.95).expect("a line");
+    near(line.slope, 1.014_285_7, 1e-7);
+    near(line.low, 0.957_143, 1e-6);
+    near(line.high, 1.15, 1e-9);
+}
+
+#[test]
+fn too_little_and_nonsense_have_no_line() {
+    assert_eq!(theil_sen(&steps(2), &steps(2), 0.95), None);
+    assert_eq!(theil_sen(&[1.0; 5], &steps(5), 0.95), None);
+    assert_eq!(theil_sen(&steps(5), &[1.0, 2.0, f64::NAN, 3.0, 4.0], 0.95), None);
+    assert_eq!(mann_kendall(&[1.0, 2.0]), None);
+    let flat = mann_kendall(&[3.0; 30]).expect("enough");
+    assert_eq!((flat.s, flat.z, flat.p), (0.0, 0.0, 1.0));
+}
+
+/// x₀, then xᵢ = φxᵢ₋₁ + √(1 − φ²)·ε: variance 1 throughout.
+fn autoregression(n: usize, phi: f64, seed: u64) -> Vec<f64> {
+    let mut rng = Rng::stream(seed, "autoregression");
+    let mut x = rng.normal();
+    let mut next = || {
+        x = phi * x + (1.0 - phi * phi).sqrt() * rng.normal();
+        x
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+const MEMORY: GrowthLimits = GrowthLimits { drift_share_min: 0.05, ceiling: Some(2000.0) };
+
+/// 720 values around 1000 with a standard deviation of 10 % and a drift over the run of so many of these.
+fn drifting(phi: f64, drift_sds: f64, seed: u64) -> Vec<f64> {
+    let noise = autoregression(720, phi, seed);
+    noise.iter().enumerate().map(|(i, e)| 1000.0 + 100.0 * (e + drift_sds * i as f64 / 720.0)).collect()
+}
+
+fn share(of: usize, what: impl Fn(u64) -> bool) -> f64 {
+    (0..of as u64).filter(|seed| what(*seed)).count() as f64 / of as f64
+}
+
+/// False alarms at α = 1 % stay below 5 % up to an autocorrelation of 0.9, where tests of the raw series alarm in most cases; a drift of
+/// two standard deviations is found nearly always.
+#[test]
+fn growth_is_found_and_dependence_is_not_taken_for_it() {
+    let kind = |phi, drift, seed| growth(&drifting(phi, drift, seed), 1.0, &MEMORY).expect("enough").kind;
+    for phi in [0.0, 0.6, 0.9] {
+        let alarms = share(150, |seed| !matches!(kind(phi, 0.0, seed), GrowthKind::Steady));
+        assert!(alarms <= 0.05, "φ {phi}: {alarms}");
+    }
+    for phi in [0.0, 0.6] {
+        let found = share(60, |seed| kind(phi, 2.0, seed) == GrowthKind::Growing);
+        assert!(found >= 0.9, "φ {phi}: {found}");
+    }
+    assert!(share(40, |seed| kind(0.0, -2.0, seed) == GrowthKind::Falling) >= 0.9);
+    let raw = share(30, |seed| mann_kendall(&drifting(0.9, 0.0, seed)).expect("enough").p < 0.05);
+    assert!(raw > 0.4, "the raw test would not have needed bins: {raw}");
+}
+
+#[test]
+fn a_leak_tells_when_it_hits_its_ceiling() {
+    let leak: Vec<f64> = (0..720).map(|i| 1000.0 + 0.5 * f64::from(i) + f64::from(i % 7)).collect();
+    let found = growth(&leak, 10.0, &MEMORY).expect("enough");
+    assert_eq!((found.kind, found.step), (GrowthKind::Growing, None));
+    near(found.per_hour.value, 0.05 * 3600.0, 0.01);
+    // 1363 at the end of the run, 0.05 a second.
+    near(found.ceiling_in_s.expect("a ceiling"), (2000.0 - 1363.0) / 0.05, 0.01);
+    let small = GrowthLimits { drift_share_min: 0.5, ceiling: None };
+    assert_eq!(growth(&leak, 10.0, &small).expect("enough").kind, GrowthKind::Steady);
+}
+
+#[test]
+fn a_step_is_not_a_leak() {
+    let values: Vec<f64> = (0..720).map(|i| if i < 300 { 1000.0 } else { 1300.0 } + f64::from(i % 11)).collect();
+    let found = growth(&values, 1.0, &MEMORY).expect("enough");
+    assert_eq!(found.kind, GrowthKind::Stepped);
+    let step = found.step.expect("stepped");
+    assert!((step.at_s - 300.0).abs() <= 30.0 && (step.after - step.before - 300.0).abs() < 30.0, "{step:?}");
+}
+
+#[test]
+fn a_saw_is_named_and_a_rising_saw_grows() {
+    let saw = |rise: f64| (0..720).map(|i| 1000.0 + 5.0 * f64::from(i % 60) + rise * f64::from(i)).collect::<Vec<f64>>();
+    let level = growth(&saw(0.0), 1.0, &MEMORY).expect("enough");
+    assert_eq!(level.kind, GrowthKind::Sawtooth);
+    let teeth = level.sawtooth.expect("teeth");
+    assert!(teeth.teeth == 11 && (teeth.depth - 295.0).abs() < 1e-9, "{teeth:?}");
+    let rising = growth(&saw(0.5), 1.0, &MEMORY).expect("enough");
+    assert!(rising.kind == GrowthKind::Growing, "{rising:?}");
+    let noise = growth(&drifting(0.0, 0.0, 1), 1.0, &MEMORY).expect("enough");
+    assert_eq!(noise.sawtooth, None);
+}
+
+#[test]
+fn too_short_or_broken_series_have_no_verdict() {
+    assert_eq!(growth(&[1.0; 71], 1.0, &MEMORY), None);
+    assert_eq!(growth(&[f64::NAN; 100], 1.0, &MEMORY), None);
+    let zero = growth(&[0.0; 100], 1.0, &MEMORY).expect("enough");
+    assert_eq!((zero.kind, zero.drift_share), (GrowthKind::Steady, 0.0));
+}
+
+/// Sen's interval holds the slope as often as it says.
+#[test]
+fn slope_intervals_hold_the_slope() {
+    let held = share(400, |seed| {
+        let y: Vec<f64> = autoregression(20, 0.0, seed).iter().enumerate().map(|(i, e)| 0.3 * i as f64 + e).collect();
+        theil_sen(&steps(20), &y, 0.95).is_some_and(|line| line.low <= 0.3 && 0.3 <= line.high)
+    });
+    assert!((0.92..=0.98).contains(&held), "{held}");
+    assert!(normal_cdf(0.0) == 0.5);
+}
+
+proptest! {
+    /// A scale and a tilt of y scale and tilt the line.
+    #[test]
+    fn lines_follow_their_units(y in proptest::collection::vec(-50.0..50.0_f64, 3..25), scale in 0.1..9.0_f64, tilt in -3.0..3.0_f64) {
+        let x = steps(y.len());
+        let tilted: Vec<f64> = x.iter().zip(&y).map(|(x, y)| scale * y + tilt * x).collect();
+        let (plain, found) = (theil_sen(&x, &y, 0.9).expect("sound"), theil_sen(&x, &tilted, 0.9).expect("sound"));
+        prop_assert!((found.slope - (scale * plain.slope + tilt)).abs() < 1e-9);
+        prop_assert!((found.high - (scale * plain.high + tilt)).abs() < 1e-9);
+        prop_assert!(found.low <= found.slope && found.slope <= found.high);
+        let (forth, back) = (mann_kendall(&y).expect("sound"), y.iter().rev().copied().collect::<Vec<_>>());
+        prop_assert_eq!(forth.s, -mann_kendall(&back).expect("sound").s);
+    }
+}
