@@ -31,5 +31,5 @@ pub use parts::{Part, part_files};
 pub use read::{Batch, Row, TraceReader, trace_files};
 pub use run::{ClockPair, RunInfo, RunStatus, read_run_info, write_run_info};
 pub use sort::TraceSorter;
-pub use time::{RunNs, TraceNs};
+pub use time::{RunNs, TraceNs, parse_duration};
 pub use write::{AtomicFile, TraceWriter};
