@@ -134,6 +134,7 @@ fn complete(analysis: &Analysis) -> Judged {
             Verdict::Info,
             format!("The run was stopped early: {} of {requests} were not sent.", units::count(analysis.totals.aborted)),
         ),
+        RunStatus::Aborted => (Verdict::Fail, aborted(analysis)),
         RunStatus::Running => (
             Verdict::Warn,
             format!("The run is still going or was killed: {} of {requests} have an outcome.", units::count(have)),
@@ -145,6 +146,22 @@ fn complete(analysis: &Analysis) -> Judged {
     };
     let figures = json!({ "requests": due, "outcomes": have, "aborted": analysis.totals.aborted });
     Judged { title, verdict, figures, interval: None, evidence: "run.json: status, requests; number of outcomes" }
+}
+
+/// Which condition ended the run, and what it left unsent.
+fn aborted(analysis: &Analysis) -> String {
+    let told = &analysis.info.figures["aborted"];
+    let condition = told["condition"].as_str().unwrap_or("a condition");
+    let measured = told["measured"].as_f64().unwrap_or(f64::NAN);
+    let measured = match told["unit"].as_str() {
+        Some("share") => units::share(measured),
+        Some("ns") => units::duration(measured),
+        Some("per_s") => units::per_s(measured),
+        _ => format!("{measured:.1}"),
+    };
+    let at = units::duration(told["at_ns"].as_f64().unwrap_or(f64::NAN));
+    let sent = units::counted(analysis.totals.requests - analysis.totals.aborted, "request");
+    format!("The run was aborted after {at} and {sent} by {condition}: it was {measured}.")
 }
 
 fn generator(analysis: &Analysis) -> Judged {

@@ -14,6 +14,7 @@ use serde_json::json;
 use stats::fidelity::{Completeness, Fidelity};
 use trace::{ErrorClass, RunInfo, RunNs, RunStatus, schema, write_run_info};
 
+use crate::abort::{Aborted, Watch};
 use crate::clock::Clock;
 use crate::driver::{DRIVERS, Setup, of_target};
 use crate::limits::OUTCOME_BLOCKS_MAX;
@@ -56,6 +57,8 @@ pub struct RunSummary {
     pub response_p99_ns: Option<u64>,
     /// Whether the timing was kept; `None` as fast as possible, where there is none.
     pub fidelity: Option<Fidelity>,
+    /// The condition that ended it early.
+    pub aborted: Option<Aborted>,
     /// The flag whose limit held back or shed more than 1 % of the requests.
     pub limit_bound: Option<&'static str>,
 }
@@ -70,7 +73,7 @@ impl RunSummary {
     /// One line for each thing a user must not miss.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut lines: Vec<String> = self.aborted.iter().map(ToString::to_string).collect();
         if let Some(fidelity) = self.fidelity.as_ref().filter(|_| self.is_invalid()) {
             let criterion = fidelity.first_failing.map_or("", |criterion| criterion.as_str());
             lines.push(format!("INVALID: generator-limited ({criterion}): no figure of this run says what the target can bear"));
@@ -147,7 +150,17 @@ fn run(
         progress.update(|live| (live.expected, live.expected_ns) = (preflight.scheduled, preflight.duration_ns));
         let (reports, from_workers) = sync_channel(OUTCOME_BLOCKS_MAX);
         let (finished, when_finished) = channel();
-        let recorder = Recorder::new(&options.out, phase(options.pace), clock.clone(), targets.clone(), labels, progress);
+        let watch = Watch::new(&options.abort_when, crew.drivers.len());
+        let recorder = Recorder::new(
+            &options.out,
+            phase(options.pace),
+            clock.clone(),
+            targets.clone(),
+            labels,
+            progress,
+            watch,
+            stop.clone(),
+        );
         let recorder = spawn(scope, "recorder", move || {
             let _finished: Sender<()> = finished;
             recorder.run(&from_workers)
@@ -268,7 +281,7 @@ fn whole_ns(duration: Duration) -> i64 {
 }
 
 fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures, stopped: bool) -> RunSummary {
-    let Recorded { counts, meter, response_ns } = recorded;
+    let Recorded { counts, meter, response_ns, aborted } = recorded;
     let per_s = |count: u64, range: Option<(i64, i64)>| {
         let (first, last) = range?;
         (last > first).then(|| count.saturating_sub(1) as f64 / ((last - first) as f64 / 1e9))
@@ -276,7 +289,12 @@ fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures,
     let quantile = |q| (!response_ns.is_empty()).then(|| response_ns.value_at_quantile(q));
     let fidelity = (options.pace != Pace::Max).then(|| meter.finish(completeness(&counts, &reader, stopped)));
     RunSummary {
-        status: if stopped { RunStatus::Stopped } else { RunStatus::Complete },
+        status: match (&aborted, stopped) {
+            (Some(_), _) => RunStatus::Aborted,
+            (None, true) => RunStatus::Stopped,
+            (None, false) => RunStatus::Complete,
+        },
+        aborted,
         offered_per_s: per_s(counts.outcomes, counts.due_ns),
         achieved_per_s: per_s(counts.sent, counts.sent_ns),
         response_p50_ns: quantile(0.5),
@@ -330,6 +348,7 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         "pace": options.pace,
         "think_speed": options.think_speed,
         "duration_ns": options.duration.map(whole_ns),
+        "abort_when": options.abort_when,
         "timeout_ns": whole_ns(options.timeout),
         "workers": options.workers(),
         "max_connections": options.connections_max,

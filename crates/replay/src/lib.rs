@@ -19,6 +19,7 @@
 //! # Ok::<(), replay::Error>(())
 //! ```
 
+pub mod abort;
 mod clock;
 pub mod content;
 pub mod cut;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::abort::Condition;
 use crate::content::ContentOptions;
-use crate::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
+use crate::limits::{CONDITIONS_MAX, CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
 use crate::schedule::Pace;
 use crate::{Error, Result};
 
@@ -39,6 +40,8 @@ pub struct ReplayOptions {
     pub rate_max_per_s: Option<f64>,
     /// Sends rows that change the target, too.
     pub allow_writes: bool,
+    /// Any of these ends the run; at most [`CONDITIONS_MAX`].
+    pub abort_when: Vec<Condition>,
     /// From being taken up to the whole answer.
     pub timeout: Duration,
     /// Waits until the targets answer.
@@ -74,6 +77,7 @@ impl Default for ReplayOptions {
             duration: None,
             rate_max_per_s: None,
             allow_writes: false,
+            abort_when: Vec::new(),
             timeout: Duration::from_secs(30),
             wait_ready: None,
             check_collections: true,
@@ -97,6 +101,9 @@ impl ReplayOptions {
             if fine { Ok(()) } else { Err(Error::option(option, format!("wanted a number above 0, found {value}"))) }
         };
         self.content.check()?;
+        if self.abort_when.len() > CONDITIONS_MAX {
+            return Err(Error::option("--abort-when", format!("{CONDITIONS_MAX} conditions are the most")));
+        }
         match self.pace {
             Pace::Speed(factor) => positive("--speed", factor)?,
             Pace::Rate(per_s) => positive("--rate", per_s)?,

@@ -75,6 +75,8 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     /// Requests that were sent, whether over or not.
     pub sends: Vec<Send>,
+    /// Up to when it has told everything; [`crate::abort::ENDED`] where it tells nothing more.
+    pub until: RunNs,
     /// Requests that are due and not over.
     pub in_flight: usize,
     /// Connections opened so far.
@@ -86,6 +88,6 @@ impl Report {
     #[must_use]
     pub fn new(worker: u32) -> Self {
         let (outcomes, sends) = (Vec::with_capacity(OUTCOMES_BLOCK_MAX), Vec::with_capacity(OUTCOMES_BLOCK_MAX));
-        Self { worker, outcomes, sends, in_flight: 0, connections: 0 }
+        Self { worker, outcomes, sends, until: RunNs(0), in_flight: 0, connections: 0 }
     }
 }

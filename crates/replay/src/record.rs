@@ -11,11 +11,13 @@ use stats::fidelity::FidelityMeter;
 use trace::{ErrorClass, OutcomeRow, OutcomeWriter, RunNs};
 
 use crate::Result;
+use crate::abort::{Aborted, Over, Watch};
 use crate::clock::Clock;
 use crate::outcome::{Outcome, Report, Send};
 use crate::progress::Progress;
 use crate::request::{Label, Labels};
 use crate::slices::{Measured, Slices, VALUE_NS_MAX};
+use crate::stop::Stop;
 use crate::target::Targets;
 
 /// A part of the outcomes is closed after so many ns: about what a kill can lose.
@@ -98,6 +100,8 @@ pub struct Recorded {
     pub meter: FidelityMeter,
     /// Response times of answered requests, ns.
     pub response_ns: Histogram<u64>,
+    /// What ended the run early.
+    pub aborted: Option<Aborted>,
 }
 
 /// Figures of the interval under way.
@@ -135,10 +139,13 @@ pub struct Recorder<'a> {
     /// In flight and connections, by worker.
     workers: Vec<(u64, u64)>,
     interval: Interval,
+    watch: Watch,
+    stop: Stop,
 }
 
 impl<'a> Recorder<'a> {
-    /// Nothing recorded yet, for the run in `dir`.
+    /// Nothing recorded yet, for the run in `dir`. What `watch` sees coming true makes it ask to `stop`.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own, wired together once")]
     #[must_use]
     pub fn new(
         dir: &Path,
@@ -147,6 +154,8 @@ impl<'a> Recorder<'a> {
         targets: Arc<Targets>,
         labels: Arc<Labels>,
         progress: &'a Progress,
+        watch: Watch,
+        stop: Stop,
     ) -> Self {
         Self {
             clock,
@@ -158,9 +167,16 @@ impl<'a> Recorder<'a> {
             writer: OutcomeWriter::new(dir),
             rolled: RunNs(0),
             slices: Slices::new(dir, phase),
-            recorded: Recorded { counts: Counts::default(), meter: FidelityMeter::new(), response_ns: histogram(3) },
+            recorded: Recorded {
+                counts: Counts::default(),
+                meter: FidelityMeter::new(),
+                response_ns: histogram(3),
+                aborted: None,
+            },
             workers: Vec::new(),
             interval: Interval::begin(RunNs(0)),
+            watch,
+            stop,
         }
     }
 
@@ -203,6 +219,12 @@ impl<'a> Recorder<'a> {
         let counts = &mut self.recorded.counts;
         counts.connections = self.workers.iter().map(|(_, connections)| connections).sum();
         counts.in_flight_max = counts.in_flight_max.max(in_flight);
+        if self.recorded.aborted.is_none()
+            && let Some(aborted) = self.watch.told(worker, report.until, report.in_flight as u64)
+        {
+            self.recorded.aborted = Some(aborted);
+            self.stop.ask();
+        }
         Ok(())
     }
 
@@ -224,6 +246,10 @@ impl<'a> Recorder<'a> {
         if let Some(response_ns) = response_ns {
             self.interval.response_ns.saturating_record(response_ns.unsigned_abs());
             self.recorded.response_ns.saturating_record(response_ns.unsigned_abs());
+        }
+        if outcome.error != Some(ErrorClass::Unreplayable) {
+            let shed = outcome.error.is_some_and(ErrorClass::is_shed);
+            self.watch.over(&Over { at: outcome.done, ok: outcome.ok(), shed, response_ns, lateness_ns });
         }
         let series = self.series(outcome.label);
         self.slices.add(outcome.due, series, Measured { values_ns: [response_ns, service_ns, lateness_ns] });

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use trace::{ErrorClass, RunNs};
 
+use crate::abort::ENDED;
 use crate::clock::Clock;
 use crate::driver::{Driver, Event, Happened, Received};
 use crate::flights::{Flight, FlightNumber, Flights, Stage};
@@ -502,6 +503,7 @@ impl Worker {
             return true;
         }
         self.reported = now;
+        self.report.until = if all { ENDED } else { now };
         self.report.in_flight = self.flights.len();
         let next = Report { connections: self.report.connections, ..Report::new(self.terms.worker) };
         self.lines.recorder.send(std::mem::replace(&mut self.report, next)).is_ok()

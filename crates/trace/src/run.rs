@@ -18,6 +18,8 @@ pub enum RunStatus {
     Complete,
     /// Stopped early by the user: what was in flight has outcomes of class `aborted`, what had not fallen due has none.
     Stopped,
+    /// Stopped early by a condition of the user's; outcomes as for `Stopped`.
+    Aborted,
     /// Could not go on (disk full and the like).
     Failed,
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use replay::abort::Condition;
 use replay::{ContentOptions, Pace, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
 
 use super::Done;
@@ -16,7 +17,9 @@ pub const EXAMPLE: &str = "Example:
   rehearsal serve vectors --listen 127.0.0.1:6333 &
   rehearsal synth -o nine.parquet --requests 2000
   rehearsal setup nine.parquet --target http://127.0.0.1:6333
-  rehearsal replay nine.parquet --target http://127.0.0.1:6333 --speed 2 -o reports/first";
+  rehearsal replay nine.parquet --target http://127.0.0.1:6333 --speed 2 -o reports/first
+  rehearsal replay nine.parquet --target http://127.0.0.1:6333 --effect read --max-gap 5s --loop forever --duration 30s \\
+    --abort-when 'error_rate>20%/10s' --abort-when 'p99>2s/10s' -o reports/reads";
 
 /// Words of `replay`.
 #[derive(Args)]
@@ -58,6 +61,11 @@ pub struct Words {
     /// Add a header to every request, $NAME taken from the environment (may be repeated)
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// End the run, with exit code 1, when this is true over a window, such as 'error_rate>20%/10s' or 'p99>2s/30s' (may be repeated);
+    /// METRIC>VALUE/WINDOW or METRIC<VALUE/WINDOW, of error_rate, shed_rate, p50, p90, p95, p99, p99.9, max, throughput, in_flight,
+    /// lateness_p99
+    #[arg(long, value_name = "CONDITION")]
+    abort_when: Vec<Condition>,
     /// Wait so long for the targets to answer before starting
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     wait_ready: Option<Duration>,
@@ -134,7 +142,7 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     output::complain(&announcement(&options, &plan));
     let summary = replay_with_progress(&options, &plan)?;
     output::say(&if json { serde_json::to_string_pretty(&summary)? } else { account(&options, &summary) })?;
-    let finding = summary.is_invalid() || summary.counts.ok == 0;
+    let finding = summary.is_invalid() || summary.aborted.is_some() || summary.counts.ok == 0;
     Ok(if finding { Done::Finding } else { Done::Fine })
 }
 
@@ -168,6 +176,7 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         duration: words.duration,
         rate_max_per_s: words.max_rate,
         allow_writes: words.allow_writes,
+        abort_when: words.abort_when,
         timeout: words.timeout,
         wait_ready: words.wait_ready,
         check_collections: !words.no_check,
