@@ -18,8 +18,8 @@ pub const EXAMPLE: &str = "Example:
   rehearsal synth -o nine.parquet --requests 2000
   rehearsal setup nine.parquet --target http://127.0.0.1:6333
   rehearsal replay nine.parquet --target http://127.0.0.1:6333 --speed 2 -o reports/first
-  rehearsal replay nine.parquet --target http://127.0.0.1:6333 --effect read --max-gap 5s --loop forever --duration 30s \\
-    --abort-when 'error_rate>20%/10s' --abort-when 'p99>2s/10s' -o reports/reads";
+  rehearsal replay nine.parquet --target http://127.0.0.1:6333 --loop forever --duration 30s \\
+    --abort-when 'error_rate>20%/10s' --abort-when 'p99>2s/10s' -o reports/guarded";
 
 /// Words of `replay`.
 #[derive(Args)]
