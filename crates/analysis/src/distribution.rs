@@ -9,12 +9,6 @@ pub const LEVELS: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.95, "p95"),
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Batches in which the dependence of neighbouring values is looked at; as many as METHODS' test by time batches has at least.
-const BATCHES: usize = 30;
-
-/// Values a batch needs for its share to mean something.
-const BATCH_VALUES_MIN: usize = 10;
-
 /// Points of a percentile curve for each factor of ten in 1/(1 − p).
 const POINTS_PER_DECADE: usize = 20;
 
@@ -89,31 +83,11 @@ impl Serialize for Distribution {
     }
 }
 
-/// The quantile with its order-statistic interval. Requests in a queue delay one another, so the interval is that of the smaller
-/// sample which would carry as much information if its values were independent: n divided by the [`design_effect`].
+/// The quantile with its order-statistic interval, widened for the dependence of neighbouring requests.
 fn quantile(observed: &[i64], sorted: &[i64], p: f64) -> Quantile {
-    let n = sorted.len();
-    let value_ns = order::quantile(sorted, p).filter(|_| n >= order::samples_min_two_sided(p, CONFIDENCE));
-    let effective = value_ns.map_or(0, |value| (n as f64 / design_effect(observed, value)) as usize);
-    let place = |rank: usize| sorted[(rank * n).div_ceil(effective).clamp(1, n) - 1];
-    let ends = order::interval_ranks(effective, p, CONFIDENCE).map(|(low, high)| (place(low), place(high)));
+    let (value_ns, ends) = order::estimate_dependent(observed, sorted, p, CONFIDENCE).unzip();
+    let ends = ends.flatten();
     Quantile { p, value_ns, low_ns: ends.map(|ends| ends.0), high_ns: ends.map(|ends| ends.1) }
-}
-
-/// How much more the share of values above `threshold` varies from batch to batch than it would for independent values:
-/// m·s²/(f(1−f)) with m values in each of [`BATCHES`] batches in order of observation, f their overall share and s² the sample
-/// variance of the batches' shares; at least 1. (Batch means: Law & Kelton, *Simulation Modeling and Analysis*, §9.5.)
-fn design_effect(observed: &[i64], threshold: i64) -> f64 {
-    let size = observed.len() / BATCHES;
-    if size < BATCH_VALUES_MIN {
-        return 1.0;
-    }
-    let above = |batch: &[i64]| batch.iter().filter(|value| **value > threshold).count() as f64 / size as f64;
-    let shares: Vec<f64> = observed.chunks_exact(size).take(BATCHES).map(above).collect();
-    let mean = shares.iter().sum::<f64>() / BATCHES as f64;
-    let variance = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>() / (BATCHES - 1) as f64;
-    let independent = mean * (1.0 - mean) / size as f64;
-    if independent > 0.0 { (variance / independent).max(1.0) } else { 1.0 }
 }
 
 /// The levels of a percentile curve over `n` values as "nines", −log₁₀(1 − p): evenly spaced, from 0 up to the last value but one.

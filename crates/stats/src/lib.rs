@@ -4,6 +4,7 @@
 
 pub mod arrivals;
 pub mod changepoint;
+pub mod compare;
 mod counts;
 pub mod distance;
 pub mod fidelity;

@@ -1,8 +1,8 @@
 //! Quantiles and their confidence intervals from order statistics: exact, free of any assumption on the distribution.
 //!
 //! The interval of the p-quantile between the l-th and u-th smallest of n values covers it with probability
-//! P(l ≤ B ≤ u − 1), B ~ Binomial(n, p) (David & Nagaraja 2003, *Order Statistics*, §7.1). It assumes independent values: latencies
-//! of one run are not quite, so the true coverage is somewhat lower.
+//! P(l ≤ B ≤ u − 1), B ~ Binomial(n, p) (David & Nagaraja 2003, *Order Statistics*, §7.1). It assumes independent values; latencies of one
+//! run depend on one another, for which [`estimate_dependent`] widens it.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,39 @@ pub fn quantile(sorted: &[i64], p: f64) -> Option<i64> {
 pub fn estimate(sorted: &[i64], p: f64, confidence: f64) -> Option<Estimate> {
     let (low, high) = interval_ranks(sorted.len(), p, confidence)?;
     Some(Estimate { value: quantile(sorted, p)?, low: sorted[low - 1], high: sorted[high - 1] })
+}
+
+/// The same for values that depend on their neighbours in the order `observed`: the interval is that of the smaller sample which would tell
+/// as much if its values were independent, n divided by the [`design_effect`]. `None` below [`samples_min_two_sided`]; the ends are
+/// missing where the values depend on one another so much that they say too little.
+#[must_use]
+pub fn estimate_dependent(observed: &[i64], sorted: &[i64], p: f64, confidence: f64) -> Option<(i64, Option<(i64, i64)>)> {
+    let n = sorted.len();
+    let value = quantile(sorted, p).filter(|_| n >= samples_min_two_sided(p, confidence))?;
+    let effective = (n as f64 / design_effect(observed, value)) as usize;
+    let place = |rank: usize| sorted[(rank * n).div_ceil(effective).clamp(1, n) - 1];
+    Some((value, interval_ranks(effective, p, confidence).map(|(low, high)| (place(low), place(high)))))
+}
+
+/// How much more the share of values above `threshold` varies from batch to batch than it would for independent values:
+/// m·s²/(f(1−f)) with m values in each of 20 batches in order of observation, f their overall share and s² the sample variance of the
+/// batches' shares, times (2.093/1.960)², since so few batches give Student's t (Law & Kelton, *Simulation Modeling and Analysis*, §9.5);
+/// at least 1. 1 below 200 values.
+#[must_use]
+pub fn design_effect(observed: &[i64], threshold: i64) -> f64 {
+    const BATCHES: usize = 20;
+    const BATCH_VALUES_MIN: usize = 10;
+    const FEW_BATCHES: f64 = (2.093 / 1.960) * (2.093 / 1.960);
+    let size = observed.len() / BATCHES;
+    if size < BATCH_VALUES_MIN {
+        return 1.0;
+    }
+    let above = |batch: &[i64]| batch.iter().filter(|value| **value > threshold).count() as f64 / size as f64;
+    let shares: Vec<f64> = observed.chunks_exact(size).take(BATCHES).map(above).collect();
+    let mean = crate::sample::mean(&shares);
+    let variance = crate::sample::squares(&shares) / (BATCHES - 1) as f64;
+    let independent = mean * (1.0 - mean) / size as f64;
+    if independent > 0.0 { (FEW_BATCHES * variance / independent).max(1.0) } else { 1.0 }
 }
 
 /// The ranks (from 1) of the two-sided interval: the largest l with P(B ≤ l − 1) ≤ α/2 and the smallest u with P(B ≥ u) ≤ α/2,
@@ -184,6 +217,35 @@ mod tests {
     fn nonsense_has_no_interval() {
         for (n, p, confidence) in [(0, 0.5, 0.95), (100, 0.0, 0.95), (100, 1.0, 0.95), (100, f64::NAN, 0.95), (100, 0.5, 1.0)] {
             assert_eq!(interval_ranks(n, p, confidence), None);
+        }
+    }
+
+    /// Requests in an M/M/1 queue at 80 % load, 6000 in a row: of 200 intervals of 95 %, widened for their dependence, 92 to 99 % hold the
+    /// quantile of the closed form; those for independent values hold it in less than 70 %.
+    #[test]
+    fn dependent_intervals_hold_the_quantile_of_a_queue() {
+        let truth_ns = |p| crate::queueing::Mmc::new(1, 800.0, 1000.0).expect("stable").sojourn_quantile_s(p) * 1e9;
+        let responses = |seed: u64| {
+            let mut rng = crate::Rng::stream(seed, "queue");
+            let mut response_s = 0.0_f64;
+            let mut next = || {
+                response_s = (response_s - rng.exponential() / 800.0).max(0.0) + rng.exponential() / 1000.0;
+                (response_s * 1e9) as i64
+            };
+            (0..6500).map(|_| next()).skip(500).collect::<Vec<i64>>()
+        };
+        for p in [0.5, 0.9] {
+            let (mut dependent, mut independent) = (0, 0);
+            for seed in 0..200 {
+                let observed = responses(seed);
+                let mut sorted = observed.clone();
+                sorted.sort_unstable();
+                let holds = |(low, high): (i64, i64)| u32::from(low as f64 <= truth_ns(p) && truth_ns(p) <= high as f64);
+                let (_, ends) = estimate_dependent(&observed, &sorted, p, 0.95).expect("enough");
+                dependent += ends.map_or(0, holds);
+                independent += estimate(&sorted, p, 0.95).map_or(0, |e| holds((e.low, e.high)));
+            }
+            assert!((184..=198).contains(&dependent) && independent < 140, "p {p}: {dependent} and {independent} of 200");
         }
     }
 

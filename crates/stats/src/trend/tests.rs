@@ -48,6 +48,18 @@ fn an_outlier_does_not_turn_the_line() {
     near(line.high, 1.15, 1e-9);
 }
 
+/// SciPy's theilslopes where x and y repeat themselves.
+#[test]
+fn ties_are_counted_as_by_scipy() {
+    let x = [0., 1., 1., 2., 3., 4., 4., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13.];
+    let y = [-0.8, -1.3, -0.2, 0.4, 1.1, 0.1, -0.6, -0.8, 0.7, 1.6, 0.3, -1.2, -1.0, 1.6, 0.2, -1.7, -0.1];
+    let line = theil_sen(&x, &y, 0.95).expect("a line");
+    near(line.slope, 0.011_309_523_809_523_811, 1e-12);
+    near(line.intercept, -0.156_547_619_047_619_05, 1e-12);
+    near(line.low, -0.136_363_636_363_636_35, 1e-12);
+    near(line.high, 0.2, 1e-12);
+}
+
 #[test]
 fn too_little_and_nonsense_have_no_line() {
     assert_eq!(theil_sen(&steps(2), &steps(2), 0.95), None);
