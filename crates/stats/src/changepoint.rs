@@ -9,6 +9,8 @@ use crate::trend::autocorrelation;
 
 /// The longest history; more is cut at the front by the caller.
 pub const POINTS_MAX: usize = 100_000;
+/// The widest window: its pairs are held in a square.
+pub const WINDOW_MAX: usize = 1000;
 /// The first pass takes points that are this much less certain; the merge drops what stays so.
 const WEAK_FACTOR: f64 = 10.0;
 /// φ is believed up to this; a larger estimate comes from levels that were not told apart.
@@ -17,7 +19,7 @@ const PHI_MAX: f64 = 0.8;
 /// How a history is searched.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// Points looked at at once; windows advance by half of it. At least 2.
+    /// Points looked at at once, from 2 to [`WINDOW_MAX`]; windows advance by half of it.
     pub window: usize,
     /// A change is kept when its p is below this.
     pub p_max: f64,
@@ -142,7 +144,7 @@ impl Search<'_> {
 
     /// All places that some window takes for a change.
     fn weak_places(&self) -> Vec<usize> {
-        let window = self.settings.window.max(2);
+        let window = self.settings.window.clamp(2, WINDOW_MAX);
         let (mut start, mut places) = (0, Vec::new());
         while start < self.values.len() {
             let end = (start + window).min(self.values.len());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Interval;
+use crate::sample::mean;
 use crate::trend::theil_sen;
 
 /// Growth of the requests in flight, as a share of the offered requests, from which a target is overloaded.
@@ -13,6 +14,8 @@ pub const GROWTH_LOW_MIN: f64 = 0.001;
 const SKIPPED: f64 = 0.1;
 /// Samples that a verdict needs.
 pub const SAMPLES_MIN: usize = 10;
+/// More samples than this are averaged in stretches.
+const SAMPLES_MAX: usize = 1000;
 const CONFIDENCE: f64 = 0.95;
 
 /// How fast the backlog grows.
@@ -36,8 +39,10 @@ pub fn overload(in_flight: &[f64], step_s: f64, offered_per_s: f64) -> Option<Ov
     if kept.len() < SAMPLES_MIN || !(offered_per_s > 0.0 && step_s > 0.0) {
         return None;
     }
-    let at_s: Vec<f64> = (0..kept.len()).map(|i| i as f64 * step_s).collect();
-    let line = theil_sen(&at_s, kept, CONFIDENCE)?;
+    let stretch = kept.len().div_ceil(SAMPLES_MAX);
+    let samples: Vec<f64> = kept.chunks_exact(stretch).map(mean).collect();
+    let at_s: Vec<f64> = (0..samples.len()).map(|i| (i * stretch) as f64 * step_s).collect();
+    let line = theil_sen(&at_s, &samples, CONFIDENCE)?;
     let growth = Interval { value: line.slope, low: line.low, high: line.high }.map(|slope| slope / offered_per_s);
     Some(Overload { growth, overloaded: growth.value > GROWTH_MIN && growth.low > GROWTH_LOW_MIN })
 }
@@ -114,6 +119,8 @@ mod tests {
         let samples: Vec<f64> = (0..30).map(|second| 250.0 * f64::from(second)).collect();
         let found = overload(&samples, 1.0, 1250.0).expect("enough samples");
         assert!(found.overloaded && (found.growth.value - 0.2).abs() < 1e-12);
+        let day: Vec<f64> = (0..86_400).map(|second| 250.0 * f64::from(second)).collect();
+        assert!((overload(&day, 1.0, 1250.0).expect("enough samples").growth.value - 0.2).abs() < 1e-12);
         assert!(!overload(&[5.0; 30], 1.0, 1000.0).expect("enough samples").overloaded);
         assert_eq!((overload(&[5.0; 9], 1.0, 1000.0), overload(&[5.0; 30], 1.0, 0.0)), (None, None));
     }

@@ -7,8 +7,8 @@ pub const BATCH: usize = 5;
 /// Batches a series needs.
 const BATCHES_MIN: usize = 4;
 
-/// What a series says about its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What a series says about its beginning. Of several series of one run (latency, throughput) the greatest holds for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarmUp {
     /// So many values at the beginning are warm-up; the rest is steady.
@@ -52,6 +52,16 @@ mod tests {
         assert_eq!(cut(&saw), WarmUp::Values(0));
         assert_eq!(cut(&[7.0; 100]), WarmUp::Values(0));
         assert_eq!(mser5(&[1.0; 19]), None);
+    }
+
+    /// Batch means 1, −1, 1, −1, 1, −1, 0, 0 by hand: 6/8², 4.86/7², 4/6², 2.8/5², 2/4² for a cut of 0 to 4 batches. The least variance of the
+    /// rest would have cut four.
+    #[test]
+    fn a_short_rest_counts_as_less_certain() {
+        let means = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 0.0, 0.0];
+        let values: Vec<f64> = means.iter().flat_map(|mean| [*mean; 5]).collect();
+        assert_eq!(cut(&values), WarmUp::Values(0));
+        assert!(WarmUp::NotSteady > WarmUp::Values(1000) && WarmUp::Values(5) > WarmUp::Values(0));
     }
 
     /// The cases of kim-convergence's tests: a ramp of ten points before flat noise goes; a series that only ramps has no steady part.

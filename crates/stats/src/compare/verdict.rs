@@ -109,6 +109,10 @@ impl Effect {
 ///
 /// Significant is an adjusted p below 0.05 with |δ| ≥ 0.33. In the order of the comparisons. A pair more on one side than on the other is
 /// left out, as are values that are not finite (with their pair).
+///
+/// On simulated M/M/1 queues of 30 to 90 % load, eight runs a side of 2000 requests and four figures, identical versions were called worse
+/// in 5 to 8 of 400 comparisons of pairs and in 13 to 15 of 400 of independent runs; a p99 that was worse by its threshold and twice
+/// [`Effect::detectable`] was called major in 199 of 200 at least (`tests/calibration.rs`).
 #[must_use]
 pub fn judge(family: &[Comparison<'_>], seed: u64) -> Vec<Effect> {
     let samples: Vec<Samples> = family.iter().map(Samples::new).collect();
