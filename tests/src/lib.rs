@@ -240,3 +240,17 @@ pub fn http(addr: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Str
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
     (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
+
+/// Waits until `done`, looking every few milliseconds by way of a short-lived process, two minutes at the most.
+///
+/// # Panics
+/// When it never comes.
+pub fn wait_for(mut done: impl FnMut() -> bool) {
+    for _ in 0..2400 {
+        if done() {
+            return;
+        }
+        let _ = Command::new("sleep").arg("0.05").status();
+    }
+    panic!("what was waited for never came");
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rehearsal_tests::{Server, corpus, python, python_says, rehearsal, root, run};
+use rehearsal_tests::{Server, corpus, python, python_says, rehearsal, root, run, wait_for};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -170,17 +170,6 @@ fn a_killed_replay_leaves_a_run_that_report_reads() {
 fn is_part(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "parquet")
         && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("outcomes-"))
-}
-
-/// Waits until `done`, looking every few milliseconds by way of a short-lived process, two minutes at the most.
-fn wait_for(mut done: impl FnMut() -> bool) {
-    for _ in 0..2400 {
-        if done() {
-            return;
-        }
-        let _ = std::process::Command::new("sleep").arg("0.05").status();
-    }
-    panic!("what was waited for never came");
 }
 
 #[test]

@@ -332,8 +332,11 @@ fn limit_bound(counts: &Counts) -> Option<&'static str> {
     limits.into_iter().find(|(_, count)| above(*count)).map(|(flag, _)| flag)
 }
 
-/// A new or empty folder for the run.
-fn make_folder(out: &Path) -> Result<()> {
+/// Makes a folder for a run, or for several; one that is there must be empty.
+///
+/// # Errors
+/// [`Error::Refused`] when it is not empty; [`Error::Io`] when it cannot be made.
+pub fn make_folder(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
     let mut entries = std::fs::read_dir(out).map_err(|e| Error::io("read", out, e))?;
     if entries.next().is_some() {

@@ -42,6 +42,7 @@ mod record;
 mod request;
 pub mod scale;
 pub mod schedule;
+pub mod series;
 pub mod setup;
 mod slices;
 mod stop;
@@ -50,7 +51,7 @@ mod worker;
 
 pub use clock::Clock;
 pub use content::{ContentOptions, Passes};
-pub use engine::{RunSummary, replay};
+pub use engine::{RunSummary, make_folder, replay};
 pub use error::{Error, Result};
 pub use options::ReplayOptions;
 pub use preflight::{Preflight, preflight};

@@ -29,6 +29,8 @@ pub const LABELS_MAX: usize = 65_536;
 pub const ANSWER_HEAD_BYTES_MAX: usize = 256 << 10;
 /// Conditions that may end a run early.
 pub const CONDITIONS_MAX: usize = 16;
+/// Runs of a series.
+pub const SERIES_RUNS_MAX: u64 = 1000;
 /// Windows of the recorded rate curve, of 10 s or a multiple of it each.
 pub const CURVE_WINDOWS_MAX: usize = 1 << 20;
 /// Different collections that are listed before a run.

@@ -17,6 +17,7 @@ use crate::provenance::hash_file;
 use crate::request::{Added, unreplayable};
 use crate::schedule::{Pace, Traffic};
 use crate::setup::{addresses_collection, missing_by_target};
+use crate::stop::Stop;
 use crate::target::Targets;
 use crate::{Error, Result};
 
@@ -208,13 +209,14 @@ impl Preflight {
         })
     }
 
-    /// Waits until every target answers, or makes sure that it takes connections, and that it has the collections it will be asked for.
+    /// Waits until every target answers or it is to `stop`, or makes sure that it takes connections; and that it has the collections it
+    /// will be asked for.
     ///
     /// # Errors
     /// [`Error::Target`] for the first target that does not; [`Error::Refused`] when it lacks a collection.
-    pub fn check_targets(&self, options: &ReplayOptions) -> Result<()> {
+    pub fn check_targets(&self, options: &ReplayOptions, stop: &Stop) -> Result<()> {
         match options.wait_ready {
-            Some(patience) => self.targets.wait_ready(patience)?,
+            Some(patience) => self.targets.wait_ready(patience, stop)?,
             None => self.targets.reachable()?,
         }
         if !options.check_collections {

@@ -6,24 +6,50 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Shared by whoever may end a run (a signal) and everybody who then has to: nothing new is sent, answers are waited for a moment,
 /// files are finished.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    own: Arc<AtomicBool>,
+    /// Of what this run is a part of.
+    parent: Option<Arc<AtomicBool>>,
+}
 
 impl From<Arc<AtomicBool>> for Stop {
     /// Stops when the flag is set.
     fn from(flag: Arc<AtomicBool>) -> Self {
-        Self(flag)
+        Self { own: flag, parent: None }
     }
 }
 
 impl Stop {
+    /// For a part that can be stopped by itself, and stops with the whole.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { own: Arc::default(), parent: Some(self.own.clone()) }
+    }
+
     /// Asks to stop.
     pub fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.own.store(true, Ordering::Relaxed);
     }
 
     /// Whether somebody asked.
     #[must_use]
     pub fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        set(&self.own) || self.parent.as_deref().is_some_and(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_stops_with_the_whole_and_not_the_other_way() {
+        let whole = Stop::default();
+        let (one, other) = (whole.child(), whole.child());
+        one.ask();
+        assert_eq!((one.asked(), other.asked(), whole.asked()), (true, false, false));
+        whole.ask();
+        assert!(other.asked());
     }
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::clock::{Clock, pause};
+use crate::stop::Stop;
 use crate::{Error, Result};
 
 /// How a target is spoken to.
@@ -144,11 +145,11 @@ impl Targets {
         Ok(())
     }
 
-    /// Waits until every target answers HTTP with anything below 500.
+    /// Waits until every target answers HTTP with anything below 500, or it is to `stop`.
     ///
     /// # Errors
     /// [`Error::Target`] for the first that does not within `patience`, with its last word.
-    pub fn wait_ready(&self, patience: Duration) -> Result<()> {
+    pub fn wait_ready(&self, patience: Duration, stop: &Stop) -> Result<()> {
         let runtime = crate::driver::https::runtime().map_err(|e| Error::io("start", "a runtime".as_ref(), e))?;
         let client = crate::driver::https::client(READY_TIMEOUT)?;
         let clock = Clock::starting_in(0);
@@ -156,6 +157,9 @@ impl Targets {
         for target in &self.list {
             let url = format!("{}{}/", target.origin, target.base_path);
             while let Err(reason) = runtime.block_on(answers(&client, &url)) {
+                if stop.asked() {
+                    return Err(Error::target(&url, format!("not ready yet, and no longer waited for: {reason}")));
+                }
                 if clock.now().ns() >= give_up_ns {
                     return Err(Error::target(&url, format!("not ready after {} s: {reason}", patience.as_secs_f64())));
                 }

@@ -367,11 +367,11 @@ fn a_target_is_waited_for_until_it_answers() {
     let never =
         ReplayOptions { wait_ready: Some(Duration::from_millis(1)), ..options(&dir, &gets(1, 1), &format!("http://{address}")) };
     drop(listener);
-    let error = preflight(&never).unwrap().check_targets(&never).unwrap_err().to_string();
+    let error = preflight(&never).unwrap().check_targets(&never, &Stop::default()).unwrap_err().to_string();
     assert!(error.contains("not ready"), "{error}");
     let (url, _) = server(|_, stream| answer(stream, OK));
     let dir = TempDir::new().unwrap();
     let ready = ReplayOptions { wait_ready: Some(Duration::from_secs(20)), ..options(&dir, &gets(1, 1), &url) };
-    preflight(&ready).unwrap().check_targets(&ready).unwrap();
+    preflight(&ready).unwrap().check_targets(&ready, &Stop::default()).unwrap();
     assert_eq!(run(&ready).counts.ok, 1);
 }

@@ -7,11 +7,11 @@ use capture::synth::{self, Length, Options};
 use clap::Args;
 use replay::setup::CollectionPlan;
 use replay::target::Target;
-use replay::{Pace, ReplayOptions};
+use replay::{Pace, ReplayOptions, Stop};
 
 use super::{Done, replay as replaying, setup};
 use crate::failure::Failure;
-use crate::output;
+use crate::{interrupt, output};
 
 pub const EXAMPLE: &str = "Example:
   rehearsal demo";
@@ -42,8 +42,11 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     let server = testbed::serve(testbed::Options::new(testbed::Target::Vectors))?;
     output::say(&format!("vector search listening on {}", server.url()))?;
     fill(&trace, &server.url())?;
-    let reports =
-        SPEEDS.iter().map(|speed| replay_and_report(&folder, &trace, &server.url(), *speed)).collect::<Result<Vec<_>, _>>()?;
+    let stop = Stop::from(interrupt::flag()?);
+    let reports = SPEEDS
+        .iter()
+        .map(|speed| replay_and_report(&folder, &trace, &server.url(), *speed, &stop))
+        .collect::<Result<Vec<_>, _>>()?;
     server.stop();
     let verdicts = reports.iter().map(|report| report.overview.exit_code());
     Ok(if verdicts.max() == Some(0) { Done::Fine } else { Done::Finding })
@@ -64,7 +67,7 @@ fn fill(trace: &Path, url: &str) -> Result<(), Failure> {
     output::say(&format!("{} collections filled with {POINTS} points each", filled.len()))
 }
 
-fn replay_and_report(folder: &Path, trace: &Path, url: &str, speed: f64) -> Result<Report, Failure> {
+fn replay_and_report(folder: &Path, trace: &Path, url: &str, speed: f64, stop: &Stop) -> Result<Report, Failure> {
     let out = folder.join(format!("x{speed}"));
     let words = ["rehearsal", "replay", &trace.display().to_string(), "--target", url, "--speed", &speed.to_string()];
     let options = ReplayOptions {
@@ -79,7 +82,7 @@ fn replay_and_report(folder: &Path, trace: &Path, url: &str, speed: f64) -> Resu
     };
     let plan = replay::preflight(&options)?;
     output::say(&format!("\n{}", replaying::announcement(&options, &plan)))?;
-    replaying::replay_with_progress(&options, &plan)?;
+    replaying::replay_with_progress(&options, &plan, &stop.child(), "")?;
     let report = analysis::report(&out, &ReportOptions::default())?;
     output::say(&format!("{}report: {}", report.overview.terminal(), report.html.display()))?;
     Ok(report)

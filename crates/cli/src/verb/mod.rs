@@ -8,6 +8,7 @@ mod inspect;
 mod replay;
 mod report;
 mod scale;
+mod series;
 mod serve;
 mod setup;
 mod synth;

@@ -8,7 +8,8 @@ use clap::Args;
 use replay::abort::Condition;
 use replay::{ContentOptions, Pace, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
 
-use super::Done;
+use super::series::Asked;
+use super::{Done, series};
 use crate::failure::Failure;
 use crate::selection::SelectionWords;
 use crate::{interrupt, output, parse};
@@ -19,7 +20,11 @@ pub const EXAMPLE: &str = "Example:
   rehearsal setup nine.parquet --target http://127.0.0.1:6333
   rehearsal replay nine.parquet --target http://127.0.0.1:6333 --speed 2 -o reports/first
   rehearsal replay nine.parquet --target http://127.0.0.1:6333 --loop forever --duration 30s \\
-    --abort-when 'error_rate>20%/10s' --abort-when 'p99>2s/10s' -o reports/guarded";
+    --abort-when 'error_rate>20%/10s' --abort-when 'p99>2s/10s' -o reports/guarded
+  rehearsal serve vectors --listen 127.0.0.1:6334 &
+  rehearsal setup nine.parquet --target http://127.0.0.1:6334
+  rehearsal replay nine.parquet --against old=http://127.0.0.1:6333,new=http://127.0.0.1:6334 \\
+    --repeat 4 --interleave -o reports/old-new";
 
 /// Words of `replay`.
 #[derive(Args)]
@@ -27,11 +32,20 @@ pub struct Words {
     /// The trace: a file, or a folder of files
     trace: PathBuf,
     /// Where requests go, http:// or https://HOST:PORT; a replay never goes to the recorded address by itself
-    #[arg(long, value_name = "URL", required_unless_present = "map")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["map", "against"])]
     target: Option<String>,
     /// Where requests of one collection go (may be repeated)
     #[arg(long, value_name = "COLLECTION=URL", value_parser = parse::assignment)]
     map: Vec<(String, String)>,
+    /// Targets to hold against each other, labelled; each run has a folder of its own, and pairs.json lists them
+    #[arg(long, value_name = "A=URL,B=URL", value_parser = parse::assignment, value_delimiter = ',', conflicts_with_all = ["target", "map", "label"])]
+    against: Vec<(String, String)>,
+    /// Runs, of each target
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true)]
+    repeat: u32,
+    /// Let the targets take turns, ABBA, instead of one after the other
+    #[arg(long)]
+    interleave: bool,
     /// How much faster than recorded: any number above 0, or `max` for as fast as the target answers
     #[arg(long, value_name = "X|max", default_value = "1", allow_hyphen_values = true, conflicts_with = "rate")]
     speed: Speed,
@@ -130,7 +144,11 @@ impl FromStr for Speed {
 
 pub fn run(words: Words) -> Result<Done, Failure> {
     let (dry_run, json) = (words.dry_run, words.json);
+    let (against, repeat, interleave) = (words.against.clone(), words.repeat, words.interleave);
     let options = options(words)?;
+    if !against.is_empty() || repeat != 1 || interleave {
+        return series::run(&Asked { against, repeat, interleave, dry_run, json }, &options);
+    }
     let plan = replay::preflight(&options)?;
     plan.check(&options)?;
     if dry_run {
@@ -138,12 +156,17 @@ pub fn run(words: Words) -> Result<Done, Failure> {
         output::say(&text)?;
         return Ok(Done::Fine);
     }
-    plan.check_targets(&options)?;
+    let stop = Stop::from(interrupt::flag()?);
+    plan.check_targets(&options, &stop)?;
     output::complain(&announcement(&options, &plan));
-    let summary = replay_with_progress(&options, &plan)?;
+    let summary = replay_with_progress(&options, &plan, &stop, "")?;
     output::say(&if json { serde_json::to_string_pretty(&summary)? } else { account(&options, &summary) })?;
-    let finding = summary.is_invalid() || summary.aborted.is_some() || summary.counts.ok == 0;
-    Ok(if finding { Done::Finding } else { Done::Fine })
+    Ok(if is_finding(&summary) { Done::Finding } else { Done::Fine })
+}
+
+/// Whether a run ends with exit code 1.
+pub(super) fn is_finding(summary: &RunSummary) -> bool {
+    summary.is_invalid() || summary.aborted.is_some() || summary.counts.ok == 0
 }
 
 /// The words as the engine takes them.
@@ -211,21 +234,25 @@ pub(super) fn announcement(options: &ReplayOptions, plan: &Preflight) -> String 
     format!("replaying {requests}, {how}, into {}{notes}", options.out.display())
 }
 
-/// Replays in a thread of its own while this one shows how far it is; Ctrl-C ends it in order.
-pub(super) fn replay_with_progress(options: &ReplayOptions, plan: &Preflight) -> Result<RunSummary, Failure> {
-    let stop = Stop::from(interrupt::flag()?);
+/// Replays in a thread of its own while this one shows how far it is, with `front` before it; `stop` ends it in order.
+pub(super) fn replay_with_progress(
+    options: &ReplayOptions,
+    plan: &Preflight,
+    stop: &Stop,
+    front: &str,
+) -> Result<RunSummary, Failure> {
     let live = replay::Progress::default();
     let mut shown = output::Progress::new();
     let every = if shown.is_terminal() { Duration::from_millis(500) } else { Duration::from_secs(5) };
     std::thread::scope(|scope| {
         let (done, when_done) = std::sync::mpsc::channel::<()>();
-        let (live, stop) = (&live, &stop);
+        let live = &live;
         let engine = scope.spawn(move || {
             let _done = done;
             replay::replay(options, plan, live, stop)
         });
         while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = when_done.recv_timeout(every) {
-            shown.show(&progress_line(&live.snapshot(), stop.asked()));
+            shown.show(&format!("{front}{}", progress_line(&live.snapshot(), stop.asked())));
         }
         shown.end();
         engine.join().map_err(|_| Failure::new("the replay ended by a defect of rehearsal itself"))?.map_err(Failure::from)
