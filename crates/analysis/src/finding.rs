@@ -100,7 +100,7 @@ const FINDINGS: &[Rule] = &[
     Rule { id: "throughput", judge: throughput },
 ];
 
-/// Response p99 may exceed service p99 by this share before it is called waiting (METHODS §4).
+/// Response p99 may exceed service p99 by this share before it is called waiting.
 const WAITING_SHARE_MAX: f64 = 0.1;
 
 /// Above this share of queued requests a run is limit-bound.

@@ -67,7 +67,7 @@ fn unsent(of: impl Fn(ErrorClass) -> bool) -> Expr {
     hits(col("sent_ns").is_null().and(named.reduce(Expr::or).unwrap_or_else(|| lit(false))))
 }
 
-/// Sheds at the in-flight and connection limits are overload of the target (METHODS §0a); these are not.
+/// Sheds at the in-flight and connection limits are overload of the target; these are the generator's own.
 fn is_generators(class: ErrorClass) -> bool {
     matches!(class, ErrorClass::ShedQueuedBytes | ErrorClass::ShedDescriptors)
 }

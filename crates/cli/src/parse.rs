@@ -1,5 +1,6 @@
 //! Words of the command line that need more than a type: durations, shares, `name=value` pairs.
 
+use stats::daily::{Daily, Wave};
 pub use trace::parse_duration as duration;
 
 /// `NAME=VALUE`.
@@ -21,6 +22,24 @@ pub fn share(text: &str) -> Result<f64, String> {
     let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
     let share = number.trim().parse::<f64>().map_or(f64::NAN, |number| number / whole);
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(format!("`{text}` is no share; write 0.1 or 10%")) }
+}
+
+/// A rate that rises and falls over a day of so many seconds: `50%`, or waves `52%@14h,10%@3h`, the k-th of which passes k times a day and
+/// peaks first at its time after the start; without a time, in the middle of the day.
+///
+/// # Errors
+/// A sentence when a wave is none of these.
+pub fn daily(text: &str, day_s: f64) -> Result<Daily, String> {
+    let wave = |text: &str| {
+        let (rise, peak) = text.split_once('@').unzip();
+        let peak_s = peak.map_or(Ok(day_s / 2.0), |peak| duration(peak).map(|peak| peak.as_secs_f64()))?;
+        let rise = rise.unwrap_or(text);
+        let (number, whole) = rise.strip_suffix('%').map_or((rise, 1.0), |number| (number, 100.0));
+        let share = number.trim().parse::<f64>().map_err(|_| format!("`{text}` is no wave; write 50% or 52%@14h"))? / whole;
+        Ok(Wave { share, peak_s })
+    };
+    let daily = Daily { day_s, waves: text.split(',').map(wave).collect::<Result<_, String>>()? };
+    daily.check().map(|()| daily)
 }
 
 /// A factor: `4`, `2.5`, `1/3` or `25%`.

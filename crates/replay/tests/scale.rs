@@ -78,7 +78,8 @@ fn dispersion(arrivals_ns: &[i64], window_ns: i64) -> f64 {
     counts.iter().map(|count| (count - mean) * (count - mean)).sum::<f64>() / whole as f64 / mean
 }
 
-/// METHODS: exact duplication has I → f·I and the gaps of SCV f(SCV + 1) − 1, with a mass of 1 − 1/f at 0.
+/// Each of N arrivals f times: counts fN have the variance f²·Var N, so I → f·I; and the gaps have the SCV f(SCV + 1) − 1, with a
+/// mass of 1 − 1/f at 0.
 #[test]
 fn duplication_is_exact() {
     let once = swinging(1, 400.0, 100.0);
@@ -112,7 +113,7 @@ fn a_fractional_duplication_follows_its_law() {
     (0..3).for_each(|i| near("dispersion", after.windows[i].idc, scaled.expected.idc[i], 0.03));
 }
 
-/// METHODS: t/f has I'(w) = I(f·w), gaps as they were. Instants are multiples of f, so that nothing is cut off.
+/// Instants t/f: a window w holds what a window f·w held, so I'(w) = I(f·w), gaps as they were. Instants are multiples of f, so that nothing is cut off.
 #[test]
 fn compression_is_exact() {
     let recorded: Vec<i64> = swinging(3, 800.0, 200.0).iter().map(|at_ns| at_ns / 4 * 4).collect();
@@ -206,7 +207,7 @@ fn azure(test: &str) -> Option<Case> {
     Some(Case::arrivals(&text.lines().skip(1).map(at_ns).collect::<Vec<_>>()))
 }
 
-/// METHODS §8 row 37 and the duplication row of the table in §1.2 (NumPy's figures).
+/// Each request four times, against NumPy's figures.
 #[test]
 fn azure_duplicated() {
     let Some(case) = azure("azure_duplicated") else { return };

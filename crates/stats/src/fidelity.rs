@@ -558,7 +558,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
-        /// Against exact arrays: the buckets' 0.1 % is all that may differ. W1 is bounded by twice the mean lateness (METHODS §2.1).
+        /// Against exact arrays: the buckets' 0.1 % is all that may differ. A gap is off by no
+        /// more than the latenesses of its two ends, so that W1 is bounded by twice the mean lateness.
         #[test]
         fn figures_are_those_of_exact_arrays(seed: u64, scale_ns in 1.0..3e6) {
             let (due, mut rng) = (poisson(2000, 2000.0, seed), Rng::stream(seed, "late"));

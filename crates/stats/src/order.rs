@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// METHODS §4: ranks and coverage as computed with SciPy.
+    /// Ranks and coverage as SciPy's binomial distribution gives them.
     #[test]
     fn intervals_are_those_of_the_oracle() {
         for (p, n, low, high, covered) in [

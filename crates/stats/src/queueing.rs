@@ -105,7 +105,7 @@ mod tests {
         Mmc::new(servers, utilization * f64::from(servers), 1.0).expect("stable")
     }
 
-    /// METHODS §8 row 23: (servers, utilization, probability of waiting, mean wait at μ = 1).
+    /// As Erlang's recursion gives it in Python: (servers, utilization, probability of waiting, mean wait at μ = 1).
     #[test]
     fn erlang_c_is_that_of_the_oracle() {
         for (servers, utilization, probability, wait) in [
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    /// METHODS §8 row 24, and the closed form of one server: the sojourn is exponential with rate μ − λ.
+    /// The closed form of one server: the sojourn is exponential with rate μ − λ.
     #[test]
     fn one_server_has_exponential_sojourn() {
         let queue = queue(1, 0.8);

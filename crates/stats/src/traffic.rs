@@ -226,7 +226,7 @@ mod tests {
         near(figures.memory, -1.0);
     }
 
-    /// Each arrival doubled f times (METHODS §1.2, exact duplication): SCV → f(SCV + 1) − 1 up to the end effect 1/n, IDC → f·IDC.
+    /// Each arrival f times: of f gaps one is as it was and the others are 0, so SCV → f(SCV + 1) − 1 up to the end effect 1/n; IDC → f·IDC.
     #[test]
     fn duplication_multiplies_dispersion() {
         let mut rng = crate::Rng::stream(9, "duplication");

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use crate::Issue;
+use crate::{Issue, Issues};
+
+/// Member of a footer's `origin` that lists what was done to the trace, the first step first.
+const STEPS: &str = "steps";
 
 /// A file, stream or generator a trace came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,4 +108,75 @@ pub struct TraceMeta {
     pub redaction: Redaction,
     /// How it was made: options of the synthesizer or scaler, and the seed.
     pub origin: Option<serde_json::Value>,
+}
+
+impl TraceMeta {
+    /// The footer of a trace made from others: their sources, losses, issues and maskings together, and `step` as the last of the
+    /// steps. Of their origins, the first one's is kept.
+    #[must_use]
+    pub fn made_from<'a>(metas: impl IntoIterator<Item = &'a Self>, step: &Value) -> Self {
+        let mut all = Self::default();
+        let mut issues = Issues::default();
+        for meta in metas {
+            all.sources.extend(meta.sources.iter().filter(|source| !all.sources.contains(source)).cloned().collect::<Vec<_>>());
+            meta.issues.iter().for_each(|issue| issues.add_many(&issue.kind, issue.count, || issue.first.clone()));
+            if let Some(loss) = &meta.loss {
+                all.loss.get_or_insert_default().add(loss);
+            }
+            all.redaction.add(&meta.redaction);
+            all.wall_start_unix_ns = all.wall_start_unix_ns.into_iter().chain(meta.wall_start_unix_ns).min();
+            all.origin = all.origin.or_else(|| meta.origin.clone());
+        }
+        all.issues = issues.list();
+        all.origin = Some(with_step(all.origin, step));
+        all
+    }
+}
+
+impl Redaction {
+    fn add(&mut self, more: &Self) {
+        if !self.policy.split(", ").any(|policy| policy == more.policy) {
+            self.policy = if self.policy.is_empty() { more.policy.clone() } else { format!("{}, {}", self.policy, more.policy) };
+        }
+        add_counts(&mut self.masked, &more.masked);
+    }
+}
+
+fn with_step(origin: Option<Value>, step: &Value) -> Value {
+    let mut origin = match origin {
+        Some(Value::Object(origin)) => origin,
+        Some(other) => Map::from_iter([("origin".to_owned(), other)]),
+        None => Map::new(),
+    };
+    match origin.get_mut(STEPS) {
+        Some(Value::Array(steps)) => steps.push(step.clone()),
+        _ => drop(origin.insert(STEPS.to_owned(), json!([step]))),
+    }
+    Value::Object(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_listed_and_the_rest_is_kept() {
+        let made = with_step(Some(json!({ "synth": 1 })), &json!({ "cut": 2 }));
+        let made = with_step(Some(made), &json!({ "scale": 3 }));
+        assert_eq!(made, json!({ "synth": 1, "steps": [{ "cut": 2 }, { "scale": 3 }] }));
+        assert_eq!(with_step(None, &json!({ "cut": 2 })), json!({ "steps": [{ "cut": 2 }] }));
+    }
+
+    #[test]
+    fn losses_and_maskings_of_files_are_added_up() {
+        let one = Loss { packets_read: 2, packets_dropped: [("cut".to_owned(), 1)].into(), ..Loss::default() };
+        let mut all = one.clone();
+        all.add(&one);
+        assert_eq!((all.packets_read, all.packets_dropped["cut"]), (4, 2));
+        let mut masked = Redaction::default();
+        let default = Redaction { policy: "default".to_owned(), masked: [("cookie".to_owned(), 3)].into() };
+        let off = Redaction { policy: "off".to_owned(), ..Redaction::default() };
+        [&default, &off, &default].into_iter().for_each(|more| masked.add(more));
+        assert_eq!((masked.policy.as_str(), masked.masked["cookie"]), ("default, off", 6));
+    }
 }

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use stats::Rng;
-use stats::arrivals::Arrivals;
 use trace::TraceNs;
 
 use super::content::{Content, Request, Subjects};
 use super::template::{Plan, Values};
-use super::{Diurnal, Length, Options, SESSIONS_MAX};
+use super::times::Times;
+use super::{Length, Options, SESSIONS_MAX};
 
 /// A request with its place in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,54 +22,6 @@ pub(super) struct Placed {
     pub request: Request,
 }
 
-/// Instants of an arrival process at a rate, the first at 0. No two are the same: one that would be moves on by 1 ns, so that the order
-/// of time is the order of a trace whatever session a request is dealt to.
-struct Starts {
-    /// Where the process puts them, ns.
-    instants: Box<dyn Iterator<Item = i64>>,
-    /// The earliest the next one may be, ns.
-    free_ns: i64,
-}
-
-impl Starts {
-    fn new(options: &Options, rate_per_s: f64) -> Result<Self, String> {
-        let instants: Box<dyn Iterator<Item = i64>> = match &options.model {
-            Some(model) => Box::new(model.instants(rate_per_s / model.rate_per_s(), Rng::stream(options.seed, "arrivals"))?),
-            None => Box::new(instants(options.arrivals()?, options.diurnal, rate_per_s)),
-        };
-        Ok(Self { instants, free_ns: 0 })
-    }
-
-    /// The next one; the processes have no end.
-    fn next(&mut self) -> Option<TraceNs> {
-        let at_ns = self.instants.next()?.max(self.free_ns);
-        self.free_ns = at_ns + 1;
-        Some(TraceNs(at_ns))
-    }
-}
-
-/// Instants of a unit-rate process at a rate, the first at 0, in ns.
-fn instants(mut process: Box<dyn Arrivals>, diurnal: Option<Diurnal>, rate_per_s: f64) -> impl Iterator<Item = i64> {
-    // Time so far, in mean gaps.
-    let mut elapsed = 0.0;
-    std::iter::repeat_with(move || {
-        let at_ns = match diurnal {
-            None => elapsed * (1e9 / rate_per_s),
-            Some(diurnal) => diurnal.time_s(elapsed / rate_per_s) * 1e9,
-        };
-        elapsed += process.next_gap();
-        at_ns.round() as i64
-    })
-}
-
-/// Whether one more may start.
-fn goes_on(length: Length, at: TraceNs, requests: u64) -> bool {
-    match length {
-        Length::Requests(most) => requests < most,
-        Length::DurationS(seconds) => (at.ns() as f64) < seconds * 1e9,
-    }
-}
-
 /// The requests of a trace in trace order; an `Err` is the last.
 pub(super) fn requests(options: &Options) -> Result<Box<dyn Iterator<Item = Result<Placed, String>>>, String> {
     match &options.template {
@@ -80,7 +32,7 @@ pub(super) fn requests(options: &Options) -> Result<Box<dyn Iterator<Item = Resu
 
 /// Requests that know nothing of each other, dealt out to users at random.
 struct Independent {
-    starts: Starts,
+    starts: Times,
     content: Content,
     dealer: Rng,
     /// Requests so far of each user.
@@ -92,7 +44,7 @@ struct Independent {
 impl Independent {
     fn new(options: &Options) -> Result<Self, String> {
         Ok(Self {
-            starts: Starts::new(options, options.rate_per_s)?,
+            starts: Times::of(options, options.rate_per_s)?,
             content: Content::new(options)?,
             dealer: Rng::stream(options.seed, "users"),
             users: vec![0; usize::try_from(options.sessions).unwrap_or(usize::MAX)],
@@ -106,8 +58,8 @@ impl Iterator for Independent {
     type Item = Placed;
 
     fn next(&mut self) -> Option<Placed> {
-        let at = self.starts.next()?;
-        if !goes_on(self.length, at, self.requests) {
+        let (at, _) = self.starts.next()?;
+        if !self.length.goes_on(at, self.requests) {
             return None;
         }
         self.requests += 1;
@@ -120,7 +72,7 @@ impl Iterator for Independent {
 
 /// Sessions of a template: they start by the arrival model, their steps follow with pauses.
 struct Sessions {
-    starts: Starts,
+    starts: Times,
     /// When the next session starts; `None` when no more do.
     next_start: Option<TraceNs>,
     plan: Plan,
@@ -171,9 +123,9 @@ impl Ord for Due {
 
 impl Sessions {
     fn new(options: &Options, plan: Plan) -> Result<Self, String> {
-        let mut starts = Starts::new(options, options.rate_per_s / plan.steps_mean())?;
+        let mut starts = Times::of(options, options.rate_per_s / plan.steps_mean())?;
         Ok(Self {
-            next_start: starts.next(),
+            next_start: starts.next().map(|(at, _)| at),
             starts,
             plan,
             subjects: Subjects::new(options)?,
@@ -193,7 +145,7 @@ impl Sessions {
             if self.due.peek().is_some_and(|Reverse(due)| due.at <= at) {
                 break;
             }
-            if !goes_on(self.length, at, self.requests) {
+            if !self.length.goes_on(at, self.requests) {
                 self.next_start = None;
                 break;
             }
@@ -206,7 +158,7 @@ impl Sessions {
             self.sessions += 1;
             self.requests += self.plan.steps(&values) as u64;
             self.due.push(Reverse(Due { at, step: 0, values }));
-            self.next_start = self.starts.next();
+            self.next_start = self.starts.next().map(|(at, _)| at);
         }
         Ok(())
     }
@@ -244,6 +196,7 @@ impl Iterator for Sessions {
 mod tests {
     use super::super::Template;
     use super::*;
+    use stats::daily::{Daily, Wave};
 
     fn all(options: &Options) -> Vec<Placed> {
         requests(options).expect("sound").map(|placed| placed.expect("few sessions")).collect()
@@ -284,7 +237,7 @@ mod tests {
     /// Two days of 100 s, equal gaps on the curve's clock: each quarter of a day has what the curve runs up in it.
     #[test]
     fn the_rate_follows_the_day() {
-        let diurnal = Some(Diurnal { amplitude: 0.8, day_s: 100.0 });
+        let diurnal = Some(Daily { day_s: 100.0, waves: vec![Wave { share: 0.8, peak_s: 50.0 }] });
         let (arrivals, length) = ("uniform".to_owned(), Length::DurationS(200.0));
         let options = Options { dim: 1, rate_per_s: 20.0, arrivals, diurnal, length, ..Options::default() };
         let mut quarters = [0_i32; 8];

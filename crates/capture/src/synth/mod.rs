@@ -3,19 +3,20 @@
 //! Several collections share the load, each with a query pattern of its own ([`Pattern`]). Most queries are *common* ones, which repeat
 //! with Zipf popularity; some are *filtered* by payload; some are *rare*, far from everything, with large results. Vectors come from
 //! clustered data, and [`points`] gives the data itself, so that a target can be filled with what the trace asks about. With a
-//! [`Template`], sessions of dependent steps take the place of the mix.
+//! [`Template`], sessions of dependent steps take the place of the mix. And [`resample`] draws what is asked out of a recorded trace.
 //!
 //! The same options give the same bytes.
 
 mod content;
-mod diurnal;
 mod flow;
 mod number;
 mod options;
 mod pattern;
 mod points;
 mod record;
+mod resample;
 mod template;
+mod times;
 mod vectors;
 
 use std::path::Path;
@@ -24,10 +25,10 @@ use trace::rules::nearest;
 use trace::{Redaction, Source, TraceMeta, TraceWriter};
 use xxhash_rust::xxh3::xxh3_128;
 
-pub use diurnal::Diurnal;
 pub use options::{Collection, FilterField, Length, Limits, METRIC, Mix, Options};
 pub use pattern::Pattern;
 pub use points::{Point, Points, points};
+pub use resample::{Resample, When, resample};
 pub use template::{Session, Step, Template};
 
 use crate::{Error, Result};

@@ -4,15 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use stats::Rng;
-use stats::arrivals::{Arrivals, Refusal};
-use stats::fit::Model;
-use trace::TraceMeta;
+use stats::daily::Daily;
+use stats::fit::{Longer, Model};
+use trace::{TraceMeta, TraceNs};
 
-use super::diurnal::Diurnal;
 use super::pattern::Pattern;
 use super::template::Template;
-use super::unknown;
+use super::{times, unknown};
 
 /// Collections, fields and sessions of one trace: more than this is a slip of the keyboard.
 const COLLECTIONS_MAX: usize = 10_000;
@@ -64,9 +62,11 @@ pub struct Options {
     /// The arrival model, as [`stats::arrivals::open`] reads it.
     pub arrivals: String,
     /// How the rate changes over the day.
-    pub diurnal: Option<Diurnal>,
+    pub diurnal: Option<Daily>,
     /// A fitted model, in place of the arrival model and the day.
     pub model: Option<Model>,
+    /// How its curve goes on.
+    pub longer: Longer,
     /// Sessions of dependent steps, in place of the mix.
     pub template: Option<Template>,
 }
@@ -79,6 +79,33 @@ pub enum Length {
     Requests(u64),
     /// Requests (or sessions of a template) start within so many seconds.
     DurationS(f64),
+}
+
+impl Length {
+    /// Whether one more may start.
+    pub(super) fn goes_on(self, at: TraceNs, requests: u64) -> bool {
+        match self {
+            Self::Requests(most) => requests < most,
+            Self::DurationS(seconds) => (at.ns() as f64) < seconds * 1e9,
+        }
+    }
+
+    pub(super) fn check(self) -> Result<(), String> {
+        match self {
+            Self::Requests(requests) => within("the number of requests", requests as f64, 1.0, 1e12),
+            Self::DurationS(seconds) => within("the duration in seconds", seconds, 1e-9, 1e9),
+        }
+    }
+}
+
+/// Refuses a rate that cannot be.
+pub(super) fn check_rate(per_s: f64) -> Result<(), String> {
+    within("the rate per second", per_s, 1e-6, 1e8)
+}
+
+fn within(what: &str, value: f64, low: f64, high: f64) -> Result<(), String> {
+    let ok = (low..=high).contains(&value);
+    if ok { Ok(()) } else { Err(format!("{what} must lie between {low} and {high}, not {value}")) }
 }
 
 /// A collection and its load.
@@ -146,6 +173,7 @@ impl Default for Options {
             arrivals: "poisson".to_owned(),
             diurnal: None,
             model: None,
+            longer: Longer::Repeat,
             template: None,
         }
     }
@@ -187,7 +215,7 @@ impl Options {
     pub(super) fn check(&self) -> Result<(), String> {
         self.check_collections()?;
         self.check_numbers()?;
-        self.arrivals()?;
+        times::open(&self.arrivals, self.seed)?;
         if let Some(model) = &self.model {
             model.check()?;
         }
@@ -198,14 +226,6 @@ impl Options {
             ));
         }
         Ok(())
-    }
-
-    /// The arrival process, from its beginning.
-    pub(super) fn arrivals(&self) -> Result<Box<dyn Arrivals>, String> {
-        stats::arrivals::open(&self.arrivals, Rng::stream(self.seed, "arrivals")).map_err(|refusal| match refusal {
-            Refusal::Unknown { kind, what, known } => unknown(kind, &what, &known),
-            Refusal::Value(sentence) => sentence,
-        })
     }
 
     fn check_collections(&self) -> Result<(), String> {
@@ -225,20 +245,13 @@ impl Options {
     }
 
     fn check_numbers(&self) -> Result<(), String> {
-        let within = |what: &str, value: f64, low: f64, high: f64| {
-            let ok = (low..=high).contains(&value);
-            if ok { Ok(()) } else { Err(format!("{what} must lie between {low} and {high}, not {value}")) }
-        };
         within("the batch share", self.batch_share, 0.0, 1.0)?;
         within("the upsert share", self.upsert_share, 0.0, 1.0)?;
         within("the Zipf exponent", self.zipf, 0.0, 20.0)?;
-        within("the rate per second", self.rate_per_s, 1e-6, 1e8)?;
+        check_rate(self.rate_per_s)?;
         within("the dimension", self.dim as f64, 1.0, DIM_MAX as f64)?;
         within("the pool of common queries", self.pool as f64, 1.0, 1e12)?;
-        if let Some(diurnal) = self.diurnal {
-            within("the rise and fall of the rate over a day", diurnal.amplitude, 0.0, 1.0)?;
-            within("the length of a day in seconds", diurnal.day_s, 1e-3, 1e9)?;
-        }
+        self.diurnal.as_ref().map_or(Ok(()), Daily::check)?;
         within("the number of sessions", self.sessions as f64, 1.0, super::SESSIONS_MAX as f64)?;
         let most = f64::from(PER_REQUEST_MAX);
         for (what, value) in [
@@ -250,10 +263,7 @@ impl Options {
         ] {
             within(what, f64::from(value), 1.0, most)?;
         }
-        match self.length {
-            Length::Requests(requests) => within("the number of requests", requests as f64, 1.0, 1e12),
-            Length::DurationS(seconds) => within("the duration in seconds", seconds, 1e-9, 1e9),
-        }
+        self.length.check()
     }
 }
 
@@ -420,7 +430,7 @@ mod tests {
             (|o| o.arrivals = "poison".to_owned(), "did you mean `poisson`"),
             (|o| o.arrivals = "hawkes:bet=1".to_owned(), "did you mean `beta`"),
             (|o| o.arrivals = "gamma:cv=0".to_owned(), "cv must be a number from 0.1 to 20, not `0`"),
-            (|o| o.diurnal = Some(Diurnal { amplitude: 1.5, day_s: 60.0 }), "rise and fall"),
+            (|o| o.diurnal = Some(Daily { day_s: 60.0, waves: Vec::new() }), "1 to 3 waves"),
             (|o| o.filters = vec![FilterField { name: "t".to_owned(), values: 0 }], "`t`"),
         ];
         for (change, says) in changes {

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use analysis::units;
-use capture::fit::{Fitted, fit};
+use capture::fit::{BY, By, FitOptions, Fitted, fit};
 use clap::Args;
-use stats::fit::{LOG_IDC_MAX, NW1_MAX, Residual};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use stats::fit::{LOG_IDC_MAX, Model, NW1_MAX, Residual};
 
 use super::Done;
 use crate::failure::Failure;
@@ -17,7 +18,11 @@ pub const EXAMPLE: &str = "Example:
   rehearsal synth -o more.parquet --model model.json --rate 60 --duration 20m
 
 A model keeps the count of every stretch of time, and draws the places within a stretch from the
-recorded gaps. It is judged by a trace drawn from it: exit code 1 when that is not near enough.";
+recorded gaps. It is judged by a trace drawn from it: exit code 1 when that is not near enough.
+
+Unless --by says otherwise, each collection with 500 requests gets a model of its own and the others
+share one, where together they come near enough and no unit of work is broken up. Then sessions drawn
+from it are kept within a collection; with --by none they are kept whole.";
 
 /// Words of `fit`.
 #[derive(Args)]
@@ -27,9 +32,13 @@ pub struct Words {
     /// The model
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Draw places within a stretch from Poisson, gamma or Weibull gaps, whichever fits best, in place of the recorded gaps
+    /// Draw places within a stretch from Poisson, gamma, Weibull or two-phase hyperexponential gaps, whichever fits best, in place of
+    /// the recorded gaps
     #[arg(long)]
     parametric: bool,
+    /// What is fitted apart: collections, operations or nothing [default: collections, if that comes near enough]
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(BY.iter().map(|row| row.1)).map(|name| By::parse(&name).unwrap_or(By::None)))]
+    by: Option<By>,
     /// Seed of the trace that the model is judged by
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -39,7 +48,8 @@ pub struct Words {
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
-    let fitted = fit(&words.trace, words.parametric, words.seed)?;
+    let options = FitOptions { parametric: words.parametric, by: words.by, seed: words.seed };
+    let fitted = fit(&words.trace, &options)?;
     fitted.save(&words.output)?;
     output::say(&if words.json {
         serde_json::to_string_pretty(&fitted)?
@@ -51,27 +61,38 @@ pub fn run(words: Words) -> Result<Done, Failure> {
 
 fn account(path: &str, fitted: &Fitted) -> String {
     let model = &fitted.model;
+    let (count, rate) = (units::count(model.arrivals), units::per_s(model.rate_per_s()));
+    let mut lines = vec![format!("{path}: {count} arrivals at {rate} over {}", units::duration(model.span_ns as f64))];
+    if fitted.kinds.is_empty() {
+        lines.push(format!("fitted as one: {}", curve_of(model)));
+    }
+    lines.extend(fitted.kinds.iter().map(|kind| {
+        let name = kind.name.as_deref().unwrap_or("all others");
+        format!("{name}: {} arrivals, {}", units::count(kind.model.arrivals), curve_of(&kind.model))
+    }));
+    let steps = fitted.quantum_ns.map(|step_ns| units::duration(step_ns as f64));
+    lines.extend(steps.map(|step| format!("instants were recorded in steps of {step}: spread over them")));
+    lines.push(String::new());
+    lines.extend(table(fitted));
+    lines.push(String::new());
+    let ranked: Vec<String> = fitted.candidates.iter().map(|one| format!("{} ({:.0})", one.arrivals, one.aic)).collect();
+    lines.push(format!("gaps on the curve's clock, by AIC: {}", ranked.join(", ")));
+    lines.extend(fitted.two_states.iter().map(|text| format!("rate, dispersion and CV alone: synth --arrivals {text}")));
+    lines.extend(model.daily.iter().map(|daily| format!("course of the day: synth --diurnal {daily}")));
+    let verdict =
+        if fitted.acceptance.is_accepted() { "accepted" } else { "not accepted: bursts of this kind are lost in the model" };
+    lines.push(format!("{verdict}; next: rehearsal synth --model {path}"));
+    lines.join("\n")
+}
+
+/// How arrivals were counted, and how they lie within a stretch.
+fn curve_of(model: &Model) -> String {
     let gaps = match &model.residual {
         Residual::Table { correlation: 0.0, .. } => "recorded gaps".to_owned(),
         Residual::Table { correlation, .. } => format!("recorded gaps, neighbours related by {correlation:.2}"),
         Residual::Arrivals(name) => name.clone(),
     };
-    let (count, rate) = (units::count(model.arrivals), units::per_s(model.rate_per_s()));
-    let (span, width) = (units::duration(model.span_ns as f64), units::round_duration(model.width_ns as f64));
-    let mut lines = vec![format!("{path}: {count} arrivals at {rate} over {span}, counted every {width}; {gaps}")];
-    lines.extend(
-        model
-            .quantum_ns
-            .map(|step_ns| format!("instants were recorded in steps of {}: spread over them", units::duration(step_ns as f64))),
-    );
-    lines.push(String::new());
-    lines.extend(table(fitted));
-    lines.push(String::new());
-    lines.extend(fitted.two_states.iter().map(|text| format!("rate, dispersion and CV alone: synth --arrivals {text}")));
-    let verdict =
-        if fitted.acceptance.is_accepted() { "accepted" } else { "not accepted: bursts of this kind are lost in the model" };
-    lines.push(format!("{verdict}; next: rehearsal synth --model {path}"));
-    lines.join("\n")
+    format!("counted every {}; {gaps}", units::round_duration(model.width_ns as f64))
 }
 
 /// One line a figure: recorded, generated, how far apart, and how far they may be.

@@ -16,7 +16,7 @@ use trace::{Exchange, Flag, Names, Row, Source, TraceMeta, TraceNs, TraceReader,
 pub use selection::{COLLECTION, EFFECT, Field, Filter, OPERATION, SESSION, STATUS, Selection, matches};
 pub(crate) use selection::{COLUMNS, Tally};
 
-use crate::provenance::{files_of, footer, refuse_overwriting, seed_for};
+use crate::provenance::{files_of, refuse_overwriting, seed_for};
 use crate::scale::SESSIONS_MAX;
 use crate::{Error, Result};
 
@@ -223,7 +223,7 @@ fn write(options: &CutOptions, inputs: &[Input], progress: &mut dyn FnMut(u64)) 
         readers.push(reader);
     }
     let seen = || inputs.iter().flat_map(|input| input.sessions.values());
-    let mut meta = footer(&readers, &step(options, inputs));
+    let mut meta = TraceMeta::made_from(readers.iter().flat_map(TraceReader::metas), &step(options, inputs));
     if options.join == Join::Append && inputs.len() > 1 {
         meta.wall_start_unix_ns = None;
     }

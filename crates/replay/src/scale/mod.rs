@@ -26,7 +26,7 @@ use trace::{Exchange, Names, Source, TraceMeta, TraceNs, TraceReader, TraceSorte
 pub use census::{Arrival, Census, Factors, Session};
 pub use figures::Figures;
 
-use crate::provenance::{files_of, footer, refuse_overwriting, seed_for};
+use crate::provenance::{files_of, refuse_overwriting, seed_for};
 use crate::{Error, Result};
 use figures::Repeats;
 
@@ -357,7 +357,7 @@ fn write(
             }
         }
     }
-    let meta: TraceMeta = footer([&reader], step);
+    let meta = TraceMeta::made_from(reader.metas(), step);
     sorters.into_iter().try_for_each(|sorter| sorter.finish(meta.clone()).map(drop))?;
     Ok(repeats)
 }

@@ -3,6 +3,7 @@
 //! A model is written as its name and what differs from its defaults: `poisson`, `gamma:cv=3`, `mmpp2:idc=20,r=0.01`.
 
 mod gamma;
+mod h2;
 mod hawkes;
 mod mmpp2;
 mod onoff_pareto;
@@ -54,7 +55,7 @@ pub struct Model {
 
 /// Every model there is.
 pub const MODELS: &[Model] =
-    &[poisson::MODEL, uniform::MODEL, gamma::MODEL, weibull::MODEL, mmpp2::MODEL, onoff_pareto::MODEL, hawkes::MODEL];
+    &[poisson::MODEL, uniform::MODEL, gamma::MODEL, weibull::MODEL, h2::MODEL, mmpp2::MODEL, onoff_pareto::MODEL, hawkes::MODEL];
 
 /// Why a model cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,8 +19,9 @@ mod tests {
     use super::*;
     use crate::traffic::Traffic;
 
-    /// A Poisson process has CV 1, memory 0 and index of dispersion 1 at every window (METHODS: 95 % interval 1 ± 1.96√(2/(k−1)),
-    /// doubled here).
+    /// A Poisson process has CV 1, memory 0 and index of dispersion 1 at every window: over k windows the index is χ²/(k − 1) with
+    /// k − 1 degrees of freedom (Fisher 1925, *Statistical Methods for Research Workers*, §16), so within 1 ± 1.96√(2/(k − 1)) in 95 %;
+    /// doubled here.
     #[test]
     fn it_is_poisson() {
         let mut process = (MODEL.open)(&[], Rng::stream(11, "arrivals")).expect("sound");

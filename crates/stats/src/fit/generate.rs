@@ -1,6 +1,10 @@
-//! Arrivals out of a model: longer by repeating its curve, more by multiplying it.
+//! Arrivals out of a model: longer by its curve, more by multiplying it.
 
-use super::{Model, Residual};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::periods::Periods;
+use super::{Longer, Model, Residual};
 use crate::Rng;
 use crate::arrivals::{self, Arrivals};
 
@@ -10,12 +14,17 @@ const STRETCH_ARRIVALS_MAX: f64 = (1 << 24) as f64;
 const COPIES_MAX: f64 = 64.0;
 
 impl Model {
-    /// Arrivals without end, ns since the start, at `factor` times the recorded rate. Every stretch has `factor` times its count, to
-    /// within one; from 2 up they are as many processes laid over each other.
+    /// Arrivals without end, ns since the start, at `factor` times the recorded rate. Every stretch has what the curve says, to within
+    /// one; from a factor of 2 up they are as many processes laid over each other.
     ///
     /// # Errors
-    /// One sentence where the model or the factor cannot be.
-    pub fn instants(&self, factor: f64, rng: Rng) -> Result<Instants, String> {
+    /// One sentence where the model or the factor cannot be, or where `longer` needs what the model does not have.
+    pub fn instants(&self, factor: f64, longer: Longer, seed: u64) -> Result<Instants, String> {
+        self.instants_of(factor, longer, seed, 0)
+    }
+
+    /// As [`Model::instants`], for the `number`-th of several: they share the order of the curve's parts and nothing else.
+    fn instants_of(&self, factor: f64, longer: Longer, seed: u64, number: u64) -> Result<Instants, String> {
         self.check()?;
         let most = self.counts.iter().max().map_or(0.0, |n| *n as f64 * factor);
         if !(factor > 0.0 && most <= STRETCH_ARRIVALS_MAX) {
@@ -24,10 +33,40 @@ impl Model {
             ));
         }
         let copies = factor.clamp(1.0, COPIES_MAX) as usize;
-        let mut seeds = rng;
+        let mut seeds = Rng::substream(seed, "arrivals", number);
         let gaps =
             (0..copies).map(|_| gaps(&self.residual, Rng::substream(seeds.bits(), "residual", 0))).collect::<Result<_, _>>()?;
-        Ok(Instants { model: self.clone(), factor, gaps, stretch: 0, start_ns: 0, expected: 0.0, drawn: 0, ready: Vec::new() })
+        let periods = Periods::new(self, longer, Rng::stream(seed, "blocks"))?;
+        Ok(Instants { periods, factor, gaps, start_ns: 0, expected: 0.0, drawn: 0, ready: Vec::new() })
+    }
+}
+
+/// Arrivals of several models in the order of time, each with the number of its model. They have no end.
+pub struct Superposed {
+    models: Vec<Instants>,
+    heads: BinaryHeap<Reverse<(i64, usize)>>,
+}
+
+impl Superposed {
+    /// Lays the arrivals of `models`, at least one, over each other: see [`Model::instants`].
+    ///
+    /// # Errors
+    /// As [`Model::instants`].
+    pub fn new(models: &[&Model], factor: f64, longer: Longer, seed: u64) -> Result<Self, String> {
+        let instants = (0..).zip(models).map(|(number, model)| model.instants_of(factor, longer, seed, number));
+        let mut models = instants.collect::<Result<Vec<_>, _>>()?;
+        let heads = models.iter_mut().enumerate().filter_map(|(i, model)| Some(Reverse((model.next()?, i)))).collect();
+        Ok(Self { models, heads })
+    }
+}
+
+impl Iterator for Superposed {
+    type Item = (i64, usize);
+
+    fn next(&mut self) -> Option<(i64, usize)> {
+        let Reverse((at_ns, i)) = self.heads.pop()?;
+        self.heads.extend(self.models[i].next().map(|next_ns| Reverse((next_ns, i))));
+        Some((at_ns, i))
     }
 }
 
@@ -64,11 +103,10 @@ impl Arrivals for Table {
 
 /// Arrivals of a model, in order.
 pub struct Instants {
-    model: Model,
+    periods: Periods,
     factor: f64,
     gaps: Vec<Box<dyn Arrivals>>,
-    /// The stretch to be drawn next, and its start.
-    stretch: usize,
+    /// Start of the stretch to be drawn next.
     start_ns: i64,
     /// Arrivals that were due up to the stretch by the curve, and those drawn: what is left of a fraction goes to the next.
     expected: f64,
@@ -79,8 +117,8 @@ pub struct Instants {
 
 impl Instants {
     fn draw_stretch(&mut self) {
-        let width_ns = self.model.stretch_ns(self.stretch);
-        self.expected += self.model.counts[self.stretch] as f64 * self.factor;
+        let (width_ns, expected) = self.periods.next_stretch();
+        self.expected += expected * self.factor;
         let count = (self.expected.round() as u64).saturating_sub(self.drawn);
         self.drawn += count;
         let copies = self.gaps.len() as u64;
@@ -90,7 +128,6 @@ impl Instants {
         }
         self.ready.sort_unstable_by(|a, b| b.cmp(a));
         self.start_ns += width_ns;
-        self.stretch = (self.stretch + 1) % self.model.counts.len();
     }
 }
 

@@ -4,16 +4,22 @@
 //! is kept as it is, and only the places inside a stretch are drawn: from the gaps in *operational time* τ = Λ̂(t), which no longer know
 //! of the rate (Cox & Lewis 1966, *The Statistical Analysis of Series of Events*, §3.3).
 
+//! Kinds of requests may have a model each, over the same period; what they give is laid over each other ([`Superposed`]).
+
+mod acceptance;
 mod generate;
 mod parametric;
+mod periods;
 
 use serde::{Deserialize, Serialize};
 
-pub use generate::Instants;
-pub use parametric::{Candidate, candidates, gamma_shape, weibull_shape};
+pub use acceptance::{Acceptance, LOG_IDC_MAX, NW1_MAX};
+pub use generate::{Instants, Superposed};
+pub use parametric::{Candidate, TwoPhases, candidates, gamma_shape, h2, weibull_shape};
+pub use periods::Longer;
 
-use crate::traffic::{Traffic, TrafficFigures};
-use crate::{Rng, distance};
+use crate::Rng;
+use crate::daily::Daily;
 
 /// Widths of a stretch that are tried, ns; the narrowest with [`PER_STRETCH_MIN`] arrivals is taken. Bursts shorter than a stretch are
 /// lost, so that traffic of high rate gets narrow ones.
@@ -28,10 +34,8 @@ pub const STRETCHES_MAX: i64 = 1 << 19;
 const QUANTILES: usize = 512;
 /// Rank correlation of neighbouring residuals from which it is kept.
 const CORRELATION_MIN: f64 = 0.1;
-/// Accepted: W1 of the gaps, as a share of their mean.
-pub const NW1_MAX: f64 = 0.05;
-/// Accepted: |ln| of the ratio of dispersions, at each window.
-pub const LOG_IDC_MAX: f64 = 0.15;
+/// The length of a day, s.
+const DAY_S: f64 = 86_400.0;
 
 /// A fitted arrival process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,8 +50,8 @@ pub struct Model {
     pub counts: Vec<u64>,
     /// How arrivals lie within a stretch.
     pub residual: Residual,
-    /// The step that instants were recorded in, ns, where many fell on one; they were spread over it.
-    pub quantum_ns: Option<i64>,
+    /// The course of the day, where the recording lasts one.
+    pub daily: Option<Daily>,
 }
 
 /// Gaps in operational time.
@@ -65,12 +69,21 @@ pub enum Residual {
     Arrivals(String),
 }
 
-impl Model {
-    /// Fits arrivals, ns from any origin, sorted. `parametric`: the residual is the model with the least AIC, not the recorded table.
+/// Arrivals as models are fitted to them.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Since the first one, ns, in the order they came in; spread over the step that they were recorded in.
+    since_ns: Vec<i64>,
+    span_ns: i64,
+    quantum_ns: Option<i64>,
+}
+
+impl Recording {
+    /// Takes arrivals, ns from any origin, sorted.
     ///
     /// # Errors
     /// One sentence where there are fewer than [`ARRIVALS_MIN`] arrivals, or where they last too short or too long for a rate.
-    pub fn fit(at_ns: &[i64], parametric: bool) -> Result<Self, String> {
+    pub fn new(at_ns: &[i64]) -> Result<Self, String> {
         let (Some(first), Some(last)) = (at_ns.first(), at_ns.last()) else { return Err(too_few(0)) };
         if at_ns.len() < ARRIVALS_MIN {
             return Err(too_few(at_ns.len()));
@@ -79,22 +92,56 @@ impl Model {
         if span_ns < at_ns.len() as i64 || stretches(span_ns, WIDTHS_NS[WIDTHS_NS.len() - 1]) >= STRETCHES_MAX {
             return Err(format!("{} arrivals within {span_ns} ns have no rate that could be fitted", at_ns.len()));
         }
-        let (spread, quantum_ns) = dequantised(at_ns);
-        let since: Vec<i64> = spread.iter().map(|at_ns| at_ns - spread[0]).collect();
-        let span_ns = since[since.len() - 1];
-        let span_ns = span_ns + (span_ns / (since.len() as i64 - 1)).max(1);
-        let (width_ns, counts) = curve(&since, span_ns);
-        let mut model = Self {
-            arrivals: since.len() as u64,
-            span_ns,
+        let (mut since_ns, quantum_ns) = dequantised(at_ns);
+        let (first, last) = since_ns.iter().fold((i64::MAX, i64::MIN), |(low, high), at| (low.min(*at), high.max(*at)));
+        since_ns.iter_mut().for_each(|at_ns| *at_ns -= first);
+        let span_ns = last - first;
+        Ok(Self { span_ns: span_ns + (span_ns / (since_ns.len() as i64 - 1)).max(1), since_ns, quantum_ns })
+    }
+
+    /// The step that instants were recorded in, ns, where many fell on one; they were spread over it.
+    #[must_use]
+    pub fn quantum_ns(&self) -> Option<i64> {
+        self.quantum_ns
+    }
+
+    /// The arrivals that `of` holds for by their number, as many as there are: since the first of all, ns, sorted.
+    #[must_use]
+    pub fn arrivals(&self, of: impl Fn(usize) -> bool) -> Vec<i64> {
+        let mut kept: Vec<i64> = self.since_ns.iter().enumerate().filter(|(i, _)| of(*i)).map(|(_, at_ns)| *at_ns).collect();
+        kept.sort_unstable();
+        kept
+    }
+
+    /// The model of some of the [`Recording::arrivals`], at least one. `parametric`: the residual is the model with the least AIC, not
+    /// the recorded table.
+    #[must_use]
+    pub fn model(&self, since_ns: &[i64], parametric: bool) -> Model {
+        let (width_ns, counts) = curve(since_ns, self.span_ns);
+        let mut model = Model {
+            arrivals: since_ns.len() as u64,
+            span_ns: self.span_ns,
             width_ns,
             counts,
             residual: Residual::Arrivals("poisson".to_owned()),
-            quantum_ns,
+            daily: Daily::fit(since_ns, self.span_ns, DAY_S),
         };
-        let gaps = model.operational_gaps(&since);
-        model.residual = if parametric { parametric::residual(&gaps) } else { table(&gaps) };
-        Ok(model)
+        if since_ns.len() >= ARRIVALS_MIN {
+            let gaps = model.operational_gaps(since_ns);
+            model.residual = if parametric { parametric::residual(&gaps) } else { table(&gaps) };
+        }
+        model
+    }
+}
+
+impl Model {
+    /// Fits all arrivals of a recording, ns from any origin, sorted: see [`Recording`].
+    ///
+    /// # Errors
+    /// As [`Recording::new`].
+    pub fn fit(at_ns: &[i64], parametric: bool) -> Result<Self, String> {
+        let recording = Recording::new(at_ns)?;
+        Ok(recording.model(&recording.arrivals(|_| true), parametric))
     }
 
     /// One sentence on what makes a model that was read from a file unusable.
@@ -109,6 +156,7 @@ impl Model {
         if self.arrivals == 0 || self.counts.iter().try_fold(0_u64, |sum, n| sum.checked_add(*n)) != Some(self.arrivals) {
             return Err("the model's counts do not add up to its arrivals".to_owned());
         }
+        self.daily.as_ref().map_or(Ok(()), Daily::check)?;
         match &self.residual {
             Residual::Arrivals(name) => crate::arrivals::open(name, Rng::stream(0, "")).map(drop).map_err(|e| e.to_string()),
             Residual::Table { quantiles, correlation } => {
@@ -128,6 +176,13 @@ impl Model {
     /// Width of stretch `i`, ns.
     fn stretch_ns(&self, i: usize) -> i64 {
         self.width_ns.min(self.span_ns - i as i64 * self.width_ns)
+    }
+
+    /// The renewal models of what is left of some arrivals, sorted since the start of the recording, when time is measured by the
+    /// curve; the likeliest first.
+    #[must_use]
+    pub fn candidates(&self, since_ns: &[i64]) -> Vec<Candidate> {
+        candidates(&self.operational_gaps(since_ns))
     }
 
     /// Gaps of the arrivals on the clock Λ̂, which runs through a stretch as many units as it has arrivals.
@@ -152,8 +207,8 @@ fn stretches(span_ns: i64, width_ns: i64) -> i64 {
     span_ns / width_ns + i64::from(span_ns % width_ns > 0)
 }
 
-/// Arrivals spread over the step they were recorded in, where some fell on one instant, and that step: the greatest that divides all
-/// gaps.
+/// Each arrival somewhere in the step it was recorded in, where some fell on one instant, and that step: the greatest that divides
+/// all gaps.
 fn dequantised(at_ns: &[i64]) -> (Vec<i64>, Option<i64>) {
     let gaps = at_ns.windows(2).map(|pair| pair[1] - pair[0]);
     let step_ns = gaps.clone().fold(0, greatest_divisor);
@@ -161,9 +216,7 @@ fn dequantised(at_ns: &[i64]) -> (Vec<i64>, Option<i64>) {
         return (at_ns.to_vec(), None);
     }
     let mut rng = Rng::stream(0, "dequantise");
-    let mut spread: Vec<i64> = at_ns.iter().map(|at_ns| at_ns + rng.below(step_ns.unsigned_abs()) as i64).collect();
-    spread.sort_unstable();
-    (spread, Some(step_ns))
+    (at_ns.iter().map(|at_ns| at_ns + rng.below(step_ns.unsigned_abs()) as i64).collect(), Some(step_ns))
 }
 
 fn greatest_divisor(a: i64, b: i64) -> i64 {
@@ -218,59 +271,6 @@ fn rank_correlation(gaps: &[f64]) -> f64 {
     let mut pairs = crate::moments::Pairs::default();
     ranks.windows(2).for_each(|pair| pairs.add(pair[0], pair[1]));
     pairs.correlation().unwrap_or(0.0)
-}
-
-/// How near generated arrivals come to recorded ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Acceptance {
-    /// The recorded arrivals, spread over their quantum.
-    pub recorded: TrafficFigures,
-    /// The generated ones.
-    pub generated: TrafficFigures,
-    /// Wasserstein-1 distance of the gaps over the recorded mean gap.
-    pub nw1: f64,
-    /// ln of generated over recorded dispersion at each window; `None` where there are too few windows.
-    pub log_idc: [Option<f64>; crate::traffic::WINDOWS_NS.len()],
-}
-
-impl Acceptance {
-    /// Judges a model by arrivals drawn from it with `seed`, as many periods as were recorded: one.
-    ///
-    /// # Errors
-    /// One sentence where the model cannot be drawn from.
-    pub fn of(model: &Model, at_ns: &[i64], seed: u64) -> Result<Self, String> {
-        let recorded = dequantised(at_ns).0;
-        let drawn =
-            model.instants(1.0, Rng::stream(seed, "acceptance"))?.take_while(|at_ns| *at_ns < model.span_ns).collect::<Vec<_>>();
-        let nw1 = distance::w1(&gap_runs(&recorded), &gap_runs(&drawn)).ok_or("the model gave no arrivals")?;
-        let (recorded, generated) = (figures(&recorded), figures(&drawn));
-        let mean_ns = recorded.iat_mean_ns.unwrap_or(1.0);
-        let log_idc = std::array::from_fn(|i| {
-            let ratio = generated.windows[i].idc? / recorded.windows[i].idc?;
-            Some(libm::log(ratio)).filter(|log| log.is_finite())
-        });
-        Ok(Self { nw1: nw1 / mean_ns, log_idc, recorded, generated })
-    }
-
-    /// Whether all is within [`NW1_MAX`] and [`LOG_IDC_MAX`].
-    #[must_use]
-    pub fn is_accepted(&self) -> bool {
-        self.nw1 <= NW1_MAX && self.log_idc.iter().flatten().all(|log| log.abs() <= LOG_IDC_MAX)
-    }
-}
-
-fn figures(at_ns: &[i64]) -> TrafficFigures {
-    let mut traffic = Traffic::new();
-    for at_ns in at_ns {
-        traffic.push(*at_ns);
-    }
-    traffic.figures()
-}
-
-fn gap_runs(at_ns: &[i64]) -> Vec<distance::Run> {
-    let mut gaps: Vec<i64> = at_ns.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    gaps.sort_unstable();
-    distance::runs(&gaps)
 }
 
 #[cfg(test)]

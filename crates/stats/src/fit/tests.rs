@@ -13,6 +13,10 @@ fn arrivals_of(name: &str, n: usize, per_s: f64, seed: u64) -> Vec<i64> {
     std::iter::repeat_with(next).take(n).collect()
 }
 
+fn judged(model: &Model, recorded: &[i64]) -> Acceptance {
+    Acceptance::of(&[model], &Recording::new(recorded).expect("enough"), 1).expect("sound")
+}
+
 #[test]
 fn bursts_at_all_scales_are_kept() {
     for (name, per_s) in
@@ -20,7 +24,7 @@ fn bursts_at_all_scales_are_kept() {
     {
         let recorded = arrivals_of(name, 20_000, per_s, 5);
         let model = Model::fit(&recorded, false).expect("enough");
-        let acceptance = Acceptance::of(&model, &recorded, 1).expect("sound");
+        let acceptance = judged(&model, &recorded);
         assert!(acceptance.is_accepted(), "{name}: {} {:?}", acceptance.nw1, acceptance.log_idc);
     }
 }
@@ -30,7 +34,7 @@ fn bursts_at_all_scales_are_kept() {
 fn bursts_within_a_stretch_are_missed() {
     let recorded = arrivals_of("mmpp2:idc=30,r=0.02,q=0.2", 20_000, 10.0, 5);
     let model = Model::fit(&recorded, false).expect("enough");
-    let acceptance = Acceptance::of(&model, &recorded, 1).expect("sound");
+    let acceptance = judged(&model, &recorded);
     assert!(!acceptance.is_accepted() && acceptance.log_idc[1].is_some_and(|log| log < -LOG_IDC_MAX), "{:?}", acceptance.log_idc);
 }
 
@@ -40,7 +44,7 @@ fn a_model_without_its_curve_is_not_accepted() {
     let recorded = arrivals_of("mmpp2:idc=30,r=0.02,q=0.2", 20_000, 10.0, 5);
     let mut model = Model::fit(&recorded, false).expect("enough");
     (model.width_ns, model.counts) = (model.span_ns, vec![model.arrivals]);
-    let acceptance = Acceptance::of(&model, &recorded, 1).expect("sound");
+    let acceptance = judged(&model, &recorded);
     assert!(!acceptance.is_accepted() && acceptance.log_idc[2].is_some_and(|log| log < -1.0), "{:?}", acceptance.log_idc);
 }
 
@@ -49,10 +53,11 @@ fn a_model_without_its_curve_is_not_accepted() {
 fn ticks_are_spread() {
     let recorded: Vec<i64> = (0..2400).map(|i| i / 12 * 3_000_000_000).collect();
     let model = Model::fit(&recorded, false).expect("enough");
-    assert_eq!((model.quantum_ns, model.arrivals), (Some(3_000_000_000), 2400));
-    let acceptance = Acceptance::of(&model, &recorded, 1).expect("sound");
+    let quantum_ns = |recorded: &[i64]| Recording::new(recorded).expect("enough").quantum_ns();
+    assert_eq!((quantum_ns(&recorded), model.arrivals), (Some(3_000_000_000), 2400));
+    let acceptance = judged(&model, &recorded);
     assert!(acceptance.recorded.zero_gap_share.is_some_and(|share| share < 0.001) && acceptance.nw1 < NW1_MAX);
-    assert_eq!(Model::fit(&arrivals_of("poisson", 1000, 10.0, 1), false).expect("enough").quantum_ns, None);
+    assert_eq!(quantum_ns(&arrivals_of("poisson", 1000, 10.0, 1)), None);
 }
 
 /// Neighbours of the logarithm of an AR(1) with correlation 0.6: the copula finds it, and draws it again.
@@ -68,8 +73,8 @@ fn related_neighbours_stay_related() {
     let model = Model::fit(&recorded, false).expect("enough");
     let Residual::Table { correlation, .. } = model.residual else { panic!("a table") };
     assert!((correlation - 0.6).abs() < 0.03, "{correlation}");
-    let memory = Acceptance::of(&model, &recorded, 1).map(|found| (found.recorded.memory, found.generated.memory));
-    let (recorded, generated) = memory.expect("sound");
+    let found = judged(&model, &recorded);
+    let (recorded, generated) = (found.recorded.memory, found.generated.memory);
     assert!((recorded.expect("gaps") - generated.expect("gaps")).abs() < 0.06, "{recorded:?} {generated:?}");
 }
 
@@ -91,14 +96,15 @@ fn a_spoilt_model_is_refused() {
     let refused = |change: fn(&mut Model)| {
         let mut spoilt = model.clone();
         change(&mut spoilt);
-        spoilt.instants(1.0, Rng::stream(1, "x")).err().expect("spoilt")
+        spoilt.instants(1.0, Longer::Repeat, 1).err().expect("spoilt")
     };
     assert!(refused(|m| m.counts.truncate(1)).contains("counts, not one for each stretch"));
     assert!(refused(|m| m.counts[0] += 1).contains("do not add up"));
     assert!(refused(|m| m.width_ns = 0).contains("counts"));
     assert!(refused(|m| m.residual = Residual::Arrivals("poison".to_owned())).contains("poison"));
     assert!(refused(|m| m.residual = Residual::Table { quantiles: vec![2.0, 1.0], correlation: 0.0 }).contains("rise"));
-    assert!(model.instants(0.0, Rng::stream(1, "x")).is_err() && model.instants(1e9, Rng::stream(1, "x")).is_err());
+    assert!(model.instants(0.0, Longer::Repeat, 1).is_err() && model.instants(1e9, Longer::Repeat, 1).is_err());
+    assert!(model.instants(1.0, Longer::Daily, 1).err().expect("no day").contains("no course of the day"));
 }
 
 proptest! {
@@ -108,7 +114,7 @@ proptest! {
     #[test]
     fn stretches_keep_their_counts(seed: u64, factor in 0.2..5.0, periods in 1_i64..3) {
         let model = Model::fit(&arrivals_of("gamma:cv=2", 600, 5.0, seed), false).expect("enough");
-        let instants = model.instants(factor, Rng::stream(seed, "drawn")).expect("sound");
+        let instants = model.instants(factor, Longer::Repeat, seed).expect("sound");
         let drawn: Vec<i64> = instants.take_while(|at| *at < periods * model.span_ns).collect();
         prop_assert!(drawn.is_sorted());
         let mut counts = vec![0.0; model.counts.len()];
@@ -121,8 +127,45 @@ proptest! {
     #[test]
     fn the_same_seed_gives_the_same_arrivals(seed: u64) {
         let model = Model::fit(&arrivals_of("poisson", 300, 5.0, 1), true).expect("enough");
-        let first = |seed| model.instants(2.5, Rng::stream(seed, "drawn")).expect("sound").take(100).collect::<Vec<_>>();
+        let first = |seed| model.instants(2.5, Longer::Bootstrap, seed).expect("sound").take(100).collect::<Vec<_>>();
         prop_assert_eq!(first(seed), first(seed));
         prop_assert_ne!(first(seed), first(seed ^ 1));
     }
+}
+
+/// Two kinds, one busy when the other is quiet: each keeps its own curve, and together they are the whole.
+#[test]
+fn kinds_keep_their_own_times() {
+    let recorded: Vec<i64> = (0..6000).map(|i| i * 100_000_000).collect();
+    let recording = Recording::new(&recorded).expect("enough");
+    let is_first = |i: usize| (i / 600).is_multiple_of(2);
+    let models = [true, false].map(|first| recording.model(&recording.arrivals(|i| is_first(i) == first), false));
+    let drawn: Vec<(i64, usize)> = Superposed::new(&[&models[0], &models[1]], 2.0, Longer::Repeat, 7)
+        .expect("sound")
+        .take_while(|(at_ns, _)| *at_ns < models[0].span_ns)
+        .collect();
+    assert_eq!(drawn.len(), 12_000);
+    assert!(drawn.is_sorted_by_key(|(at_ns, _)| *at_ns));
+    assert!(drawn.iter().all(|(at_ns, kind)| (at_ns / 60_000_000_000 % 2) as usize == *kind));
+    assert!(Acceptance::of(&[&models[0], &models[1]], &recording, 1).expect("sound").nw1 < 0.2);
+}
+
+/// A week of days that rise by a half, as a model of the day: drawn for another week, it has the same days.
+#[test]
+fn the_day_goes_on() {
+    let daily = Daily { day_s: 86_400.0, waves: vec![crate::daily::Wave { share: 0.5, peak_s: 50_000.0 }] };
+    let (curve, mut rng, mut elapsed) = (daily.cumulative(), Rng::stream(1, "week"), 0.0);
+    let next = || {
+        elapsed += rng.exponential() * 30.0;
+        (curve.time_s(elapsed) * 1e9) as i64
+    };
+    let recorded: Vec<i64> = std::iter::repeat_with(next).take_while(|at| *at < 7 * 86_400_000_000_000).collect();
+    let model = Model::fit(&recorded, false).expect("enough");
+    let found = model.daily.clone().expect("a week");
+    let error = (2.0 / recorded.len() as f64).sqrt();
+    assert!((found.waves[0].share - 0.5).abs() < 4.0 * error, "{found:?}");
+    let again: Vec<i64> =
+        model.instants(1.0, Longer::Daily, 3).expect("sound").take_while(|at| *at < 7 * 86_400_000_000_000).collect();
+    let again = Daily::fit(&again, 7 * 86_400_000_000_000, 86_400.0).expect("a week");
+    assert!((again.waves[0].peak_s - found.waves[0].peak_s).abs() < 600.0, "{again:?}");
 }
