@@ -30,36 +30,6 @@ fn a_least_magnitude_drops_small_changes() {
     assert_eq!((otava(&large, 50, 0.001, 0.2), otava(&small, 50, 0.001, 0.2)), (vec![6], vec![]));
 }
 
-/// Nightly throughputs of TigerBeetle, batches a second: the series and, for each window, p and magnitude, the places are those of Apache
-/// Otava, tests/tigerbeetle_test.py.
-#[test]
-fn tigerbeetles_history_splits_as_in_otava() {
-    let history: Vec<f64> = include_str!("tigerbeetle.txt").split_whitespace().map(|v| v.parse().expect("a number")).collect();
-    assert_eq!(history.len(), 365);
-    for (p, magnitude, places) in [
-        (0.01, 0.05, &[15, 71][..]),
-        (0.05, 0.05, &[15, 71]),
-        (0.1, 0.05, &[10, 11, 15, 71, 363]),
-        (0.2, 0.05, &[10, 11, 15, 71]),
-        (
-            0.1,
-            0.01,
-            &[
-                10, 11, 15, 28, 29, 35, 37, 48, 49, 61, 71, 95, 117, 131, 142, 148, 165, 169, 192, 206, 212, 260, 265, 268, 278,
-                282, 363,
-            ],
-        ),
-        (0.01, 0.0, &[15, 26, 61, 71, 95, 117, 131, 142, 148, 165, 169, 192, 212, 260]),
-        (0.001, 0.0, &[15, 61, 71, 95, 117, 131, 142, 148, 192, 212, 260]),
-        (1e-4, 0.0, &[71, 95, 117, 131, 142, 148, 192, 212]),
-        (1e-5, 0.0, &[71, 95, 131, 192, 212]),
-    ] {
-        assert_eq!(otava(&history, 30, p, magnitude), places, "p {p}, magnitude {magnitude}");
-    }
-    let ours = found(&history, Settings::DEFAULT);
-    assert!(ours.contains(&71) && ours.len() <= 4, "{ours:?}");
-}
-
 /// The dam at Aswan: the five annotators of the Turing Change Point Dataset that mark the series mark 1898 or 1899.
 #[test]
 fn the_nile_fell_in_1899() {
