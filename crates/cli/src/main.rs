@@ -6,6 +6,7 @@ mod failure;
 mod interrupt;
 mod output;
 mod parse;
+mod rate;
 mod selection;
 mod verb;
 

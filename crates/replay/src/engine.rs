@@ -19,12 +19,13 @@ use crate::clock::Clock;
 use crate::driver::{DRIVERS, Setup, of_target};
 use crate::limits::OUTCOME_BLOCKS_MAX;
 use crate::options::ReplayOptions;
+use crate::phases::Phases;
 use crate::preflight::Preflight;
 use crate::progress::Progress;
 use crate::reader::{Reader, ReaderFigures, Routes};
 use crate::record::{Counts, Recorded, Recorder};
 use crate::request::{Block, Labels, Preparer};
-use crate::schedule::{Pace, Schedule};
+use crate::schedule::{NEVER, Pace, Schedule};
 use crate::stop::Stop;
 use crate::target::Targets;
 use crate::worker::{Lines, Terms, Worker};
@@ -45,8 +46,10 @@ pub struct RunSummary {
     pub status: RunStatus,
     /// What the reader counted.
     pub reader: ReaderFigures,
-    /// What the recorder counted.
+    /// What the recorder counted, the warm-up left out, as in all figures that follow.
     pub counts: Counts,
+    /// Requests of the warm-up.
+    pub warmup_requests: u64,
     /// Requests due per second, first to last due instant.
     pub offered_per_s: Option<f64>,
     /// Requests sent per second, first to last send.
@@ -119,15 +122,6 @@ pub fn replay(options: &ReplayOptions, preflight: &Preflight, progress: &Progres
     result
 }
 
-/// The name of the only phase of a run.
-fn phase(pace: Pace) -> &'static str {
-    match pace {
-        Pace::Speed(_) => "recorded",
-        Pace::Rate(_) => "constant",
-        Pace::Max => "max",
-    }
-}
-
 /// Everything that runs at once, wired together.
 fn run(
     options: &ReplayOptions,
@@ -141,7 +135,7 @@ fn run(
     let crew = Crew::of(options, &targets);
     let (outboxes, inboxes): (Vec<Sender<Block>>, Vec<Receiver<Block>>) = crew.drivers.iter().map(|_| channel()).unzip();
     let (primed, when_primed) = channel();
-    let reader = reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed);
+    let reader = reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed)?;
     std::thread::scope(|scope| {
         let reader = spawn(scope, "reader", || reader.run())?;
         // A reader that came to its end without a word has primed nothing, and the join below says why.
@@ -151,16 +145,8 @@ fn run(
         let (reports, from_workers) = sync_channel(OUTCOME_BLOCKS_MAX);
         let (finished, when_finished) = channel();
         let watch = Watch::new(&options.abort_when, crew.drivers.len());
-        let recorder = Recorder::new(
-            &options.out,
-            phase(options.pace),
-            clock.clone(),
-            targets.clone(),
-            labels,
-            progress,
-            watch,
-            stop.clone(),
-        );
+        let recorder =
+            Recorder::new(&options.out, phases(options), clock.clone(), targets.clone(), labels, progress, watch, stop.clone());
         let recorder = spawn(scope, "recorder", move || {
             let _finished: Sender<()> = finished;
             recorder.run(&from_workers)
@@ -189,14 +175,20 @@ fn reader(
     outboxes: Vec<Sender<Block>>,
     stop: &Stop,
     primed: Sender<()>,
-) -> Reader {
+) -> Result<Reader> {
     let added = preflight.added.iter().map(|header| header.0.clone()).collect();
     let preparer = Preparer::new(targets.clone(), added, labels.clone());
-    let schedule = Schedule::new(options.pace, options.think_speed, preflight.traffic());
+    let schedule = Schedule::new(options, preflight.traffic())?;
     // As fast as possible there are no due instants: there the duration ends the run by the clock.
+    let profile_end = if let Pace::Profile(profile) = &options.pace { profile.ends_at() } else { None };
     let end = options.duration.filter(|_| options.pace != Pace::Max).map(|duration| RunNs(whole_ns(duration)));
+    let end = end.into_iter().chain(profile_end).fold(NEVER, RunNs::min);
     let (content, rows) = (preflight.content.clone(), preflight.requests_of_all_passes());
-    Reader::new(content, rows, targets.clone(), schedule, preparer, routes, outboxes, end, stop.clone(), primed)
+    Ok(Reader::new(content, rows, targets.clone(), schedule, preparer, routes, outboxes, end, stop.clone(), primed))
+}
+
+fn phases(options: &ReplayOptions) -> Phases {
+    Phases::new(&options.pace, options.warmup.map(|warmup| RunNs(whole_ns(warmup))))
 }
 
 /// The workers of a run: a group for each kind of driver that its targets need.
@@ -281,13 +273,14 @@ fn whole_ns(duration: Duration) -> i64 {
 }
 
 fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures, stopped: bool) -> RunSummary {
-    let Recorded { counts, meter, response_ns, aborted } = recorded;
+    let Recorded { counts, warmup, meter, response_ns, aborted } = recorded;
     let per_s = |count: u64, range: Option<(i64, i64)>| {
         let (first, last) = range?;
         (last > first).then(|| count.saturating_sub(1) as f64 / ((last - first) as f64 / 1e9))
     };
     let quantile = |q| (!response_ns.is_empty()).then(|| response_ns.value_at_quantile(q));
-    let fidelity = (options.pace != Pace::Max).then(|| meter.finish(completeness(&counts, &reader, stopped)));
+    let fidelity =
+        (options.pace != Pace::Max).then(|| meter.finish(completeness(&counts, reader.scheduled - warmup.outcomes, stopped)));
     RunSummary {
         status: match (&aborted, stopped) {
             (Some(_), _) => RunStatus::Aborted,
@@ -300,6 +293,7 @@ fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures,
         response_p50_ns: quantile(0.5),
         response_p99_ns: quantile(0.99),
         limit_bound: limit_bound(&counts),
+        warmup_requests: warmup.outcomes,
         fidelity,
         reader,
         counts,
@@ -308,12 +302,12 @@ fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures,
 
 /// Who is to blame for what was never sent. Sheds at the limits of bytes and descriptors are the generator's; a connection that could
 /// not be had in time, or too many requests in flight, is the target's.
-fn completeness(counts: &Counts, reader: &ReaderFigures, stopped: bool) -> Completeness {
+fn completeness(counts: &Counts, scheduled: u64, stopped: bool) -> Completeness {
     let unsent = |class: ErrorClass| counts.unsent.get(class.as_str()).copied().unwrap_or(0);
     let aborted = unsent(ErrorClass::Aborted);
     let missed_by_generator = unsent(ErrorClass::ShedQueuedBytes) + unsent(ErrorClass::ShedDescriptors);
     // A run that was stopped never came to the rest of its schedule.
-    let due = if stopped { counts.outcomes } else { reader.scheduled };
+    let due = if stopped { counts.outcomes } else { scheduled };
     Completeness {
         scheduled: due - counts.errors_of(ErrorClass::Unreplayable) - aborted,
         missed_by_generator,
@@ -348,7 +342,11 @@ pub fn make_folder(out: &Path) -> Result<()> {
 fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
     let asked = json!({
         "content": options.content.describe(),
-        "pace": options.pace,
+        "profile": options.pace,
+        "arrivals": options.arrivals,
+        "warmup_ns": options.warmup.map(whole_ns),
+        "phases": phases(options).begins(preflight.duration_ns.map(RunNs)),
+        "asked_rate": preflight.asked,
         "think_speed": options.think_speed,
         "duration_ns": options.duration.map(whole_ns),
         "abort_when": options.abort_when,

@@ -20,6 +20,7 @@
 //! ```
 
 pub mod abort;
+mod arrivals;
 mod clock;
 pub mod content;
 pub mod cut;
@@ -32,6 +33,7 @@ pub mod limits;
 mod list;
 mod options;
 mod outcome;
+mod phases;
 mod pool;
 mod preflight;
 pub mod profile;
@@ -47,8 +49,10 @@ pub mod setup;
 mod slices;
 mod stop;
 pub mod target;
+mod timing;
 mod worker;
 
+pub use arrivals::Arrivals;
 pub use clock::Clock;
 pub use content::{ContentOptions, Passes};
 pub use engine::{RunSummary, make_folder, replay};

@@ -33,6 +33,14 @@ pub const CONDITIONS_MAX: usize = 16;
 pub const SERIES_RUNS_MAX: u64 = 1000;
 /// Windows of the recorded rate curve, of 10 s or a multiple of it each.
 pub const CURVE_WINDOWS_MAX: usize = 1 << 20;
+/// Names of phases; what comes after them is called [`OTHER`].
+pub const PHASES_MAX: usize = 256;
+/// Pieces of a profile: steps, points, waves, over all its segments.
+pub const PIECES_MAX: usize = 65_536;
+/// Users of a closed loop, and how often their number may change in a run.
+pub const USERS_MAX: f64 = 1e6;
+/// Levels that a course of users is made of.
+pub const LEVELS_MAX: usize = 65_536;
 /// Different collections that are listed before a run.
 pub const COLLECTIONS_MAX: usize = 1000;
 

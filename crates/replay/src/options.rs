@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::abort::Condition;
+use crate::arrivals::Arrivals;
 use crate::content::ContentOptions;
 use crate::limits::{CONDITIONS_MAX, CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
+use crate::profile::Unit;
 use crate::schedule::Pace;
 use crate::{Error, Result};
 
@@ -32,6 +34,10 @@ pub struct ReplayOptions {
     pub command: Vec<String>,
     /// How fast.
     pub pace: Pace,
+    /// Where arrivals come from.
+    pub arrivals: Arrivals,
+    /// What is due earlier is sent, and left out of every figure.
+    pub warmup: Option<Duration>,
     /// Keeps the recorded gaps inside sessions, divided by this, and maps only session starts. Without it every request is mapped.
     pub think_speed: Option<f64>,
     /// Requests due later are not sent.
@@ -72,7 +78,9 @@ impl Default for ReplayOptions {
             label: String::new(),
             note: String::new(),
             command: Vec::new(),
-            pace: Pace::Speed(1.0),
+            pace: Pace::default(),
+            arrivals: Arrivals::default(),
+            warmup: None,
             think_speed: None,
             duration: None,
             rate_max_per_s: None,
@@ -104,11 +112,12 @@ impl ReplayOptions {
         if self.abort_when.len() > CONDITIONS_MAX {
             return Err(Error::option("--abort-when", format!("{CONDITIONS_MAX} conditions are the most")));
         }
-        match self.pace {
-            Pace::Speed(factor) => positive("--speed", factor)?,
-            Pace::Rate(per_s) => positive("--rate", per_s)?,
-            Pace::Max => {}
+        if let Pace::Profile(profile) = &self.pace
+            && profile.unit() == Unit::Users
+        {
+            return Err(Error::option("--profile", format!("{profile} is in users, which needs --pacing closed")));
         }
+        positive("--warmup", self.warmup.unwrap_or(Duration::MAX).as_secs_f64())?;
         positive("--think-speed", self.think_speed.unwrap_or(1.0))?;
         positive("--max-rate", self.rate_max_per_s.unwrap_or(1.0))?;
         positive("--timeout", self.timeout.as_secs_f64())?;
@@ -167,8 +176,6 @@ mod tests {
     #[test]
     fn nonsense_is_refused_by_name() {
         let cases = [
-            (ReplayOptions { pace: Pace::Speed(0.0), ..ReplayOptions::default() }, "--speed"),
-            (ReplayOptions { pace: Pace::Rate(f64::NAN), ..ReplayOptions::default() }, "--rate"),
             (ReplayOptions { timeout: Duration::ZERO, ..ReplayOptions::default() }, "--timeout"),
             (ReplayOptions { connections_max: 0, ..ReplayOptions::default() }, "--max-connections"),
         ];
@@ -176,5 +183,7 @@ mod tests {
             assert!(options.check().unwrap_err().to_string().contains(name));
         }
         assert!(ReplayOptions::default().check().is_ok());
+        assert!(Pace::speed(0.0).unwrap_err().to_string().contains("--speed: wanted a number above 0, found 0"));
+        assert!(Pace::rate(f64::NAN).unwrap_err().to_string().contains("--rate: wanted a number above 0, found NaN"));
     }
 }

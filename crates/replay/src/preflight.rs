@@ -15,10 +15,11 @@ use crate::options::ReplayOptions;
 use crate::profile::{Curve, CurveCounts, Repeats};
 use crate::provenance::hash_file;
 use crate::request::{Added, unreplayable};
-use crate::schedule::{Pace, Traffic};
+use crate::schedule::Traffic;
 use crate::setup::{addresses_collection, missing_by_target};
 use crate::stop::Stop;
 use crate::target::Targets;
+use crate::timing::{Asked, Known, Timing};
 use crate::{Error, Result};
 
 /// The columns that are looked at.
@@ -73,6 +74,9 @@ pub struct Preflight {
     pub trace_hash: String,
     /// What a user may not expect, a sentence each.
     pub notes: Vec<String>,
+    /// The rate asked for over time, where it is not the same all the time.
+    #[serde(skip)]
+    pub(crate) asked: Option<Asked>,
     /// Collections that targets can be asked for.
     #[serde(skip)]
     pub(crate) addressed: Vec<String>,
@@ -112,7 +116,7 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
     let content = content.repeated(&survey.extent)?;
     let repeats = content.period_ns().map(|period_ns| Repeats { period_ns, passes: content.passes() });
     let curve = survey.curve.curve().repeated(repeats);
-    let timing = Timing::of(options, &survey, repeats);
+    let timing = Timing::of(options, &Known { requests, peak_per_s: survey.peak_per_s, span_ns, curve: &curve });
     let (scheduled, addressed) = (timing.scheduled, survey.addressed());
     let connections = (options.connections_max as u64).min(scheduled.unwrap_or(u64::MAX));
     Ok(Preflight {
@@ -138,6 +142,7 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
         disk_bytes: (scheduled.unwrap_or(requests) * OUTCOME_BYTES, free_bytes(&options.out)?),
         trace_hash: hash_of(&options.trace)?,
         notes: timing.notes,
+        asked: timing.asked,
         content,
         curve,
         added,
@@ -155,6 +160,7 @@ impl Preflight {
             self.refuse_nothing_to_send(options),
             self.refuse_writes(options),
             self.refuse_rate(options),
+            self.refuse_warmup(options),
             self.refuse_descriptors(),
             self.refuse_disk(options),
         ];
@@ -181,8 +187,19 @@ impl Preflight {
 
     fn refuse_rate(&self, options: &ReplayOptions) -> Option<String> {
         let (peak, most) = (self.peak_per_s?, options.rate_max_per_s?);
-        (peak > most)
-            .then(|| format!("the schedule peaks at {peak:.0} requests/s, --max-rate allows {most}: lower --speed or --rate"))
+        (peak > most).then(|| {
+            format!(
+                "the schedule peaks at {peak:.0} requests/s, --max-rate allows {most}: lower --speed, --rate or the --profile"
+            )
+        })
+    }
+
+    fn refuse_warmup(&self, options: &ReplayOptions) -> Option<String> {
+        let (warmup, ns) = (options.warmup?, self.duration_ns?);
+        (warmup.as_nanos() >= u128::from(ns.unsigned_abs())).then(|| {
+            let (warmup_s, run_s) = (warmup.as_secs_f64(), ns as f64 / 1e9);
+            format!("--warmup {warmup_s} s covers the whole run of {run_s:.3} s: nothing would be left to measure")
+        })
     }
 
     fn refuse_descriptors(&self) -> Option<String> {
@@ -367,51 +384,6 @@ impl Survey {
             self.collections.insert(name.to_owned(), seen);
         } else {
             self.collections.entry(OTHER.to_owned()).or_default().requests += 1;
-        }
-    }
-}
-
-/// When and how fast, as far as that can be said without running through the schedule.
-struct Timing {
-    scheduled: Option<u64>,
-    duration_ns: Option<i64>,
-    rate_per_s: Option<f64>,
-    peak_per_s: Option<f64>,
-    notes: Vec<String>,
-}
-
-impl Timing {
-    fn of(options: &ReplayOptions, survey: &Survey, repeats: Option<Repeats>) -> Self {
-        let Extent { requests, span_ns, .. } = survey.extent;
-        let (passes, period_ns) = repeats.map_or((Some(1), span_ns), |repeats| (repeats.passes, repeats.period_ns));
-        let all = passes.map(|passes| passes.saturating_mul(requests));
-        let recorded_per_s = requests as f64 / (period_ns.max(1) as f64 / 1e9);
-        let factor = match options.pace {
-            Pace::Max => {
-                return Self { scheduled: all, duration_ns: None, rate_per_s: None, peak_per_s: None, notes: Vec::new() };
-            }
-            Pace::Speed(factor) => factor,
-            Pace::Rate(per_s) => per_s / recorded_per_s,
-        };
-        let recorded_ns = passes.map_or(f64::INFINITY, |passes| (passes - 1) as f64 * period_ns as f64 + span_ns as f64);
-        let whole_ns = (recorded_ns / factor).round();
-        let end_ns = options.duration.map_or(f64::INFINITY, |duration| duration.as_nanos() as f64);
-        let until_end = end_ns.is_finite().then(|| (recorded_per_s * factor * end_ns / 1e9).round() as u64);
-        let mut notes = Vec::new();
-        if end_ns.is_finite() && whole_ns < end_ns {
-            let (whole_s, end_s) = (whole_ns / 1e9, end_ns / 1e9);
-            notes.push(format!(
-                "the trace ends after {whole_s:.3} s, before the {end_s} s asked for; --loop forever goes on until then"
-            ));
-        }
-        // A trace that lies within one second has no peak above its own rate that a count by seconds could show.
-        let peak_per_s = (survey.peak_per_s as f64).max(if span_ns > 0 { recorded_per_s } else { 0.0 });
-        Self {
-            scheduled: if end_ns < whole_ns { until_end.map(|due| all.map_or(due, |all| due.min(all))) } else { all },
-            duration_ns: Some(whole_ns.min(end_ns)).filter(|ns| ns.is_finite()).map(|ns| ns as i64),
-            rate_per_s: Some(recorded_per_s * factor),
-            peak_per_s: Some(peak_per_s * factor),
-            notes,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Reader {
         preparer: Preparer,
         routes: Routes,
         outboxes: Vec<Sender<Block>>,
-        end: Option<RunNs>,
+        end: RunNs,
         stop: Stop,
         primed: Sender<()>,
     ) -> Self {
@@ -122,7 +122,7 @@ impl Reader {
             lanes: outboxes.into_iter().map(|outbox| Lane { block: Block::default(), outbox }).collect(),
             budget: Arc::new(Budget::default()),
             reorder: Reorder::new(REORDER_BYTES_MAX),
-            end: end.unwrap_or(RunNs(i64::MAX)),
+            end,
             stop,
             primed: Some(primed),
             oldest: None,

@@ -14,6 +14,7 @@ use crate::Result;
 use crate::abort::{Aborted, Over, Watch};
 use crate::clock::Clock;
 use crate::outcome::{Outcome, Report, Send};
+use crate::phases::Phases;
 use crate::progress::Progress;
 use crate::request::{Label, Labels};
 use crate::slices::{Measured, Slices, VALUE_NS_MAX};
@@ -94,8 +95,10 @@ fn widen(range: &mut Option<(i64, i64)>, at: RunNs) {
 
 /// What the recorder leaves behind besides files.
 pub struct Recorded {
-    /// Counts over the run.
+    /// Counts over the run, without the warm-up.
     pub counts: Counts,
+    /// Counts over the warm-up.
+    pub warmup: Counts,
     /// Every send, as the judge of timing saw it.
     pub meter: FidelityMeter,
     /// Response times of answered requests, ns.
@@ -126,12 +129,12 @@ fn histogram(digits: u8) -> Histogram<u64> {
 /// Writes a run's files.
 pub struct Recorder<'a> {
     clock: Clock,
-    phase: &'static str,
+    phases: Phases,
     targets: Arc<Targets>,
     progress: &'a Progress,
     labels: Arc<Labels>,
-    /// Labels seen so far, each with the number of its latency series.
-    known: Vec<(Arc<Label>, usize)>,
+    /// Labels seen so far, each with the number of its latency series by phase, where it has one.
+    known: Vec<(Arc<Label>, Vec<Option<usize>>)>,
     writer: OutcomeWriter,
     rolled: RunNs,
     slices: Slices,
@@ -149,7 +152,7 @@ impl<'a> Recorder<'a> {
     #[must_use]
     pub fn new(
         dir: &Path,
-        phase: &'static str,
+        phases: Phases,
         clock: Clock,
         targets: Arc<Targets>,
         labels: Arc<Labels>,
@@ -159,16 +162,17 @@ impl<'a> Recorder<'a> {
     ) -> Self {
         Self {
             clock,
-            phase,
+            phases,
             targets,
             progress,
             labels,
             known: Vec::new(),
             writer: OutcomeWriter::new(dir),
             rolled: RunNs(0),
-            slices: Slices::new(dir, phase),
+            slices: Slices::new(dir),
             recorded: Recorded {
                 counts: Counts::default(),
+                warmup: Counts::default(),
                 meter: FidelityMeter::new(),
                 response_ns: histogram(3),
                 aborted: None,
@@ -206,9 +210,11 @@ impl<'a> Recorder<'a> {
     fn take(&mut self, report: &Report) -> Result<()> {
         report.sends.iter().for_each(|send| self.take_send(*send));
         for outcome in &report.outcomes {
-            self.recorded.counts.add(outcome);
-            self.measure(outcome);
-            self.write(report.worker, outcome)?;
+            let phase = self.phases.of(outcome.due);
+            let warmup = self.phases.is_warmup(outcome.due);
+            if warmup { &mut self.recorded.warmup } else { &mut self.recorded.counts }.add(outcome);
+            self.measure(outcome, phase, warmup);
+            self.write(report.worker, outcome, phase)?;
         }
         let worker = report.worker as usize;
         if worker >= self.workers.len() {
@@ -233,46 +239,52 @@ impl<'a> Recorder<'a> {
     }
 
     fn take_send(&mut self, send: Send) {
-        self.recorded.meter.push(send.due.ns(), send.own.ns());
+        if !self.phases.is_warmup(send.due) {
+            self.recorded.meter.push(send.due.ns(), send.own.ns());
+        }
         self.interval.sent += 1;
         self.interval.lateness_ns.saturating_record((send.own - send.due).unsigned_abs());
     }
 
-    fn measure(&mut self, outcome: &Outcome) {
+    fn measure(&mut self, outcome: &Outcome, phase: usize, warmup: bool) {
         let answered = outcome.error.is_none();
         let response_ns = answered.then_some(outcome.done - outcome.due);
         let service_ns = outcome.sent.filter(|_| answered).map(|sent| outcome.done - sent);
         let lateness_ns = outcome.sent.map(|sent| sent - outcome.due - outcome.queued_ns);
         if let Some(response_ns) = response_ns {
             self.interval.response_ns.saturating_record(response_ns.unsigned_abs());
-            self.recorded.response_ns.saturating_record(response_ns.unsigned_abs());
+            if !warmup {
+                self.recorded.response_ns.saturating_record(response_ns.unsigned_abs());
+            }
         }
         if outcome.error != Some(ErrorClass::Unreplayable) {
             let shed = outcome.error.is_some_and(ErrorClass::is_shed);
             self.watch.over(&Over { at: outcome.done, ok: outcome.ok(), shed, response_ns, lateness_ns });
         }
-        let series = self.series(outcome.label);
+        let series = self.series(outcome.label, phase);
         self.slices.add(outcome.due, series, Measured { values_ns: [response_ns, service_ns, lateness_ns] });
     }
 
-    /// The latency series of a label, which is known from then on.
-    fn series(&mut self, number: u32) -> usize {
+    /// The latency series of a label in a phase. Both are known from then on.
+    fn series(&mut self, number: u32, phase: usize) -> usize {
         if number as usize >= self.known.len() {
-            for label in self.labels.since(self.known.len()) {
-                let series = self.slices.series(&label.collection, &label.operation);
-                self.known.push((label, series));
-            }
+            self.known.extend(self.labels.since(self.known.len()).into_iter().map(|label| (label, Vec::new())));
         }
-        self.known[number as usize].1
+        let (label, by_phase) = &mut self.known[number as usize];
+        if phase >= by_phase.len() {
+            by_phase.resize(phase + 1, None);
+        }
+        let name = self.phases.name(phase);
+        *by_phase[phase].get_or_insert_with(|| self.slices.series(&label.collection, &label.operation, name))
     }
 
-    fn write(&mut self, worker: u32, outcome: &Outcome) -> Result<()> {
+    fn write(&mut self, worker: u32, outcome: &Outcome, phase: usize) -> Result<()> {
         let (label, _) = &self.known[outcome.label as usize];
         let mut digits = [0; 3];
         let row = OutcomeRow {
             id: outcome.id,
             copy: outcome.copy,
-            phase: self.phase,
+            phase: self.phases.name(phase),
             worker,
             session: outcome.session,
             stream: outcome.stream,
@@ -309,13 +321,16 @@ impl<'a> Recorder<'a> {
         let interval = std::mem::replace(&mut self.interval, Interval::begin(now));
         let seconds = (now - interval.since).max(1) as f64 / 1e9;
         let quantile = |histogram: &Histogram<u64>, q| (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));
-        let counts = &self.recorded.counts;
-        let shed = ErrorClass::ALL.iter().filter(|class| class.is_shed()).map(|class| counts.errors_of(*class)).sum();
+        let both = [&self.recorded.warmup, &self.recorded.counts];
+        let shed_of =
+            |counts: &Counts| ErrorClass::ALL.iter().filter(|class| class.is_shed()).map(|class| counts.errors_of(*class)).sum();
+        let sum = |of: &dyn Fn(&Counts) -> u64| both.iter().map(|counts| of(counts)).sum();
+        let (over, ok, shed): (u64, u64, u64) = (sum(&|counts| counts.outcomes), sum(&|counts| counts.ok), sum(&shed_of));
         let in_flight = self.in_flight();
         self.progress.update(|live| {
             (live.at, live.in_flight, live.shed) = (now, in_flight, shed);
             live.sent += interval.sent;
-            (live.over, live.failed) = (counts.outcomes, counts.outcomes - counts.ok);
+            (live.over, live.failed) = (over, over - ok);
             live.rate_per_s = interval.sent as f64 / seconds;
             live.p50_ns = quantile(&interval.response_ns, 0.5);
             live.p99_ns = quantile(&interval.response_ns, 0.99);

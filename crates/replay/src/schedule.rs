@@ -9,35 +9,73 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use trace::{RunNs, TraceNs};
 
+use crate::arrivals::Drawn;
 use crate::limits::SESSIONS_MAX;
-use crate::profile::{Curve, PROFILES, Profile};
+use crate::options::ReplayOptions;
+use crate::profile::{Curve, Profile, Unit};
+use crate::{Error, Result};
 
 /// How fast a trace is replayed.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Pace {
-    /// The recorded rate times this.
-    Speed(f64),
-    /// So many requests per second on average, with the recorded burstiness around it.
-    Rate(f64),
+    /// As this says over time.
+    Profile(Profile),
     /// As fast as possible: a closed loop over the connections. A request is due when a connection is free for it, in trace order,
     /// so response and service time are one and there is no timing to be kept.
     Max,
 }
 
+impl Pace {
+    /// The recorded rate times this.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where that is no number above 0.
+    pub fn speed(times: f64) -> Result<Self> {
+        let refused = |_| Error::option("--speed", format!("wanted a number above 0, found {times}"));
+        Profile::recorded(times).map(Self::Profile).map_err(refused)
+    }
+
+    /// So many requests per second on average, with the recorded burstiness around it.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where that is no number above 0.
+    pub fn rate(per_s: f64) -> Result<Self> {
+        let refused = |_| Error::option("--rate", format!("wanted a number above 0, found {per_s}"));
+        Profile::constant(per_s).map(Self::Profile).map_err(refused)
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::Profile(Profile::recorded(1.0).expect("1 is above 0"))
+    }
+}
+
+impl serde::Serialize for Pace {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Profile(profile) => profile.serialize(serializer),
+            Self::Max => serializer.serialize_str("max"),
+        }
+    }
+}
+
+/// The due instant of what no profile comes to: after the end of every run, and early enough to add to.
+pub const NEVER: RunNs = RunNs(i64::MAX / 2);
+
 /// Maps recorded instants to due instants.
 pub struct Schedule {
-    map: Map,
+    profile: Profile,
+    curve: Curve,
+    /// Arrivals that each request stands for: below 1 where only session starts arrive.
+    share: f64,
+    /// Where arrivals are not those of the trace.
+    drawn: Option<Drawn>,
+    /// The last one drawn was due then.
+    last: RunNs,
     think_speed: Option<f64>,
     starts: Starts,
     offsets: Offsets,
-}
-
-enum Map {
-    /// Λ is Λ_rec run through so many times as fast: Λ⁻¹(Λ_rec(t)) = t / factor, exactly.
-    Times(f64),
-    /// Any other profile.
-    Profile { curve: Curve, profile: Box<dyn Profile> },
 }
 
 /// What a schedule needs to know of the trace.
@@ -52,39 +90,66 @@ pub struct Traffic<'a> {
 }
 
 impl Schedule {
-    /// The schedule of `pace` over `traffic`. [`Pace::Max`] keeps the recorded instants, which then only give the order.
-    #[must_use]
-    pub fn new(pace: Pace, think_speed: Option<f64>, traffic: Traffic<'_>) -> Self {
-        let map = match pace {
-            Pace::Speed(factor) => Map::Times(factor),
-            Pace::Max => Map::Times(1.0),
-            Pace::Rate(per_s) => {
-                // A session start brings so many requests with it.
-                let share = traffic.curve.total() as f64 / traffic.requests.max(1) as f64;
-                Map::Profile { curve: traffic.curve.clone(), profile: (constant().open)(per_s * share, traffic.curve) }
-            }
+    /// The schedule that `options` ask for over `traffic`. As fast as possible keeps the recorded instants, which then only give the order.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a model of arrivals that cannot be.
+    pub fn new(options: &ReplayOptions, traffic: Traffic<'_>) -> Result<Self> {
+        let (profile, drawn) = match &options.pace {
+            Pace::Profile(profile) if profile.unit() != Unit::Users => (profile.clone(), options.arrivals.open(options.seed)?),
+            _ => (Profile::recorded(1.0).expect("1 is above 0"), None),
         };
-        Self { map, think_speed, starts: Starts::default(), offsets: Offsets::new(traffic.session_span_ns) }
+        Ok(Self {
+            profile,
+            curve: traffic.curve.clone(),
+            share: traffic.curve.total() as f64 / traffic.requests.max(1) as f64,
+            drawn,
+            last: RunNs(0),
+            think_speed: options.think_speed,
+            starts: Starts::default(),
+            offsets: Offsets::new(traffic.session_span_ns),
+        })
     }
 
-    /// When the request recorded at `at` in `session` is due. To be asked in trace order, once for each request.
+    /// When the request recorded at `at` in `session` is due; [`NEVER`] where the profile ends before. To be asked in trace order, once
+    /// for each request.
     pub fn due(&mut self, at: TraceNs, session: u64) -> RunNs {
-        let Some(think_speed) = self.think_speed else { return self.map.due(at) };
-        let map = &self.map;
-        let (start, new) = self.starts.of(session, || Start { at, due: map.due(at) });
-        if new {
-            self.offsets.push(at, start.due.ns() - scaled_ns(at.ns(), think_speed));
+        let Some(think_speed) = self.think_speed else { return self.arrive(at) };
+        if let Some(start) = self.starts.known(session) {
+            return start.due + scaled_ns(at - start.at, think_speed);
         }
-        start.due + scaled_ns(at - start.at, think_speed)
+        let start = Start { at, due: self.arrive(at) };
+        self.starts.add(session, start);
+        self.offsets.push(at, start.due.ns() - scaled_ns(at.ns(), think_speed));
+        start.due
     }
 
     /// No request recorded at `at` or later is due before this.
     #[must_use]
     pub fn frontier(&mut self, at: TraceNs) -> RunNs {
-        let mapped = self.map.due(at);
+        let mapped = if self.drawn.is_some() { self.last } else { self.recorded(at) };
         let Some(think_speed) = self.think_speed else { return mapped };
         let follower = self.offsets.least(at).map(|offset_ns| RunNs(offset_ns + scaled_ns(at.ns(), think_speed) - ROUNDING_NS));
         follower.map_or(mapped, |follower| follower.min(mapped))
+    }
+
+    /// When the next arrival is due: that recorded at `at`, or the next one that is drawn.
+    fn arrive(&mut self, at: TraceNs) -> RunNs {
+        let Some(drawn) = &mut self.drawn else { return self.recorded(at) };
+        let (at, place) = drawn.next(&self.curve);
+        self.last = self.map(at, place);
+        self.last
+    }
+
+    fn recorded(&self, at: TraceNs) -> RunNs {
+        let place = if self.profile.unit() == Unit::Times { 0.0 } else { self.curve.cumulative(at) };
+        self.map(at, place)
+    }
+
+    /// Λ⁻¹ of an arrival at `at` on the recording's time line, or at `place` among arrivals of rate 1.
+    fn map(&self, at: TraceNs, place: f64) -> RunNs {
+        let amount = if self.profile.unit() == Unit::Times { at.ns() as f64 } else { place / self.share * 1e9 };
+        self.profile.inverse(amount).map_or(NEVER, |due| due.min(NEVER))
     }
 
     /// Whether requests may be due in another order than recorded.
@@ -107,19 +172,6 @@ fn scaled_ns(ns: i64, speed: f64) -> i64 {
     (ns as f64 / speed).round() as i64
 }
 
-fn constant() -> &'static crate::profile::ProfileKind {
-    PROFILES.iter().find(|kind| kind.name == "constant").expect("it is in the table")
-}
-
-impl Map {
-    fn due(&self, at: TraceNs) -> RunNs {
-        match self {
-            Self::Times(factor) => RunNs(scaled_ns(at.ns(), *factor)),
-            Self::Profile { curve, profile } => profile.inverse(curve.cumulative(at)),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Start {
     at: TraceNs,
@@ -135,19 +187,22 @@ struct Starts {
 }
 
 impl Starts {
-    /// The start of `session`, and whether it is a new one.
-    fn of(&mut self, session: u64, make: impl FnOnce() -> Start) -> (Start, bool) {
+    /// The start of `session`, where it is remembered.
+    fn known(&mut self, session: u64) -> Option<Start> {
         if let Some(start) = self.young.get(&session) {
-            return (*start, false);
+            return Some(*start);
         }
-        let known = self.old.remove(&session);
-        let start = known.unwrap_or_else(make);
+        let start = self.old.remove(&session)?;
+        self.add(session, start);
+        Some(start)
+    }
+
+    fn add(&mut self, session: u64, start: Start) {
         if self.young.len() >= SESSIONS_MAX / 2 {
             self.forgotten += self.old.len() as u64;
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(session, start);
-        (start, known.is_none())
     }
 }
 
@@ -265,6 +320,11 @@ mod tests {
     }
 
     fn schedule(rows: &[(TraceNs, u64)], pace: Pace, think_speed: Option<f64>) -> Schedule {
+        of(rows, ReplayOptions { pace, think_speed, ..ReplayOptions::default() })
+    }
+
+    fn of(rows: &[(TraceNs, u64)], options: ReplayOptions) -> Schedule {
+        let think_speed = options.think_speed;
         let mut counts = CurveCounts::default();
         let mut first = HashMap::new();
         let mut session_span_ns = 0;
@@ -281,7 +341,7 @@ mod tests {
             }
         }
         let curve = counts.curve();
-        Schedule::new(pace, think_speed, Traffic { curve: &curve, requests: rows.len() as u64, session_span_ns })
+        Schedule::new(&options, Traffic { curve: &curve, requests: rows.len() as u64, session_span_ns }).expect("sound")
     }
 
     fn dues(rows: &[(TraceNs, u64)], pace: Pace, think_speed: Option<f64>) -> Vec<i64> {
@@ -295,13 +355,13 @@ mod tests {
         #[test]
         fn once_as_fast_is_the_identity(rows in traces()) {
             let recorded: Vec<i64> = rows.iter().map(|(at, _)| at.ns()).collect();
-            prop_assert_eq!(dues(&rows, Pace::Speed(1.0), None), recorded.clone());
-            prop_assert_eq!(dues(&rows, Pace::Speed(1.0), Some(1.0)), recorded);
+            prop_assert_eq!(dues(&rows, Pace::default(), None), recorded.clone());
+            prop_assert_eq!(dues(&rows, Pace::default(), Some(1.0)), recorded);
         }
 
         #[test]
         fn think_times_stay_while_starts_move(rows in traces(), speed in 0.1_f64..10.0) {
-            let dues = dues(&rows, Pace::Speed(speed), Some(1.0));
+            let dues = dues(&rows, Pace::speed(speed).unwrap(), Some(1.0));
             let mut firsts = HashMap::new();
             for ((at, session), due) in rows.iter().zip(&dues) {
                 let (first_at, first_due) = *firsts.entry(*session).or_insert((*at, *due));
@@ -314,7 +374,7 @@ mod tests {
 
         #[test]
         fn a_rate_is_kept_over_the_whole(rows in traces(), per_s in 1.0_f64..1e5) {
-            let dues = dues(&rows, Pace::Rate(per_s), None);
+            let dues = dues(&rows, Pace::rate(per_s).unwrap(), None);
             let last = rows.last().expect("at least one").0;
             if last.ns() > 0 {
                 let span_ns = rows.len() as f64 / per_s * 1e9;
@@ -325,7 +385,7 @@ mod tests {
 
         #[test]
         fn reordering_gives_due_order_and_loses_nothing(rows in traces(), speed in 0.1_f64..10.0, think in 0.5_f64..2.0) {
-            let mut schedule = schedule(&rows, Pace::Speed(speed), Some(think));
+            let mut schedule = schedule(&rows, Pace::speed(speed).unwrap(), Some(think));
             let mut reorder = Reorder::new(usize::MAX);
             let mut given = Vec::new();
             for (at, session) in &rows {
@@ -336,7 +396,7 @@ mod tests {
             }
             given.extend(std::iter::from_fn(|| reorder.pop(RunNs(i64::MAX))).map(|(due, ())| due.ns()));
             prop_assert_eq!(reorder.overrun(), 0);
-            let mut wanted = dues(&rows, Pace::Speed(speed), Some(think));
+            let mut wanted = dues(&rows, Pace::speed(speed).unwrap(), Some(think));
             wanted.sort_unstable();
             prop_assert_eq!(given, wanted);
         }
@@ -349,7 +409,7 @@ mod tests {
             .flat_map(|i| [(i * 1_000_000_000, i as u64), (i * 1_000_000_000 + 500_000_000, i as u64)])
             .map(|(at, s)| (TraceNs(at), s))
             .collect();
-        let ms: Vec<i64> = dues(&rows, Pace::Speed(4.0), Some(1.0)).iter().map(|ns| ns / 1_000_000).collect();
+        let ms: Vec<i64> = dues(&rows, Pace::speed(4.0).unwrap(), Some(1.0)).iter().map(|ns| ns / 1_000_000).collect();
         assert_eq!(ms, [0, 500, 250, 750, 500, 1000]);
     }
 
@@ -369,11 +429,12 @@ mod tests {
     fn forgotten_sessions_begin_anew() {
         let mut starts = Starts::default();
         let start = |at| Start { at: TraceNs(at), due: RunNs(at) };
-        assert!(starts.of(1, || start(1)).1);
-        for session in 2..=SESSIONS_MAX as u64 + 1 {
-            starts.of(session, || start(0));
+        for session in 1..=SESSIONS_MAX as u64 + 1 {
+            assert!(starts.known(session).is_none());
+            starts.add(session, start(session as i64));
         }
-        assert!(starts.of(1, || start(7)).1);
-        assert!(!starts.of(SESSIONS_MAX as u64, || start(7)).1);
+        assert!(starts.known(1).is_none());
+        assert_eq!(starts.known(SESSIONS_MAX as u64).map(|start| start.at), Some(TraceNs(SESSIONS_MAX as i64)));
+        assert!(starts.forgotten > 0);
     }
 }

@@ -34,8 +34,8 @@ pub struct Measured {
 /// Gathers values by slice and series, and writes `latency-*.parquet`.
 pub struct Slices {
     dir: PathBuf,
-    phase: &'static str,
-    series: Vec<(String, String)>,
+    /// Collection, operation and phase of each series.
+    series: Vec<[String; 3]>,
     open: VecDeque<Slice>,
     histogram: Histogram<u64>,
     file: Option<LatencyWriter>,
@@ -55,12 +55,11 @@ struct Slice {
 impl Slices {
     /// Nothing yet, for the run in `dir`.
     #[must_use]
-    pub fn new(dir: &Path, phase: &'static str) -> Self {
+    pub fn new(dir: &Path) -> Self {
         let histogram =
             Histogram::new_with_bounds(1, VALUE_NS_MAX, 3).expect("bounds and digits are within what the crate allows");
         Self {
             dir: dir.to_owned(),
-            phase,
             series: Vec::new(),
             open: VecDeque::new(),
             histogram,
@@ -71,17 +70,17 @@ impl Slices {
         }
     }
 
-    /// The number of a series; past [`SERIES_MAX`] all are one, called [`OTHER`].
-    pub fn series(&mut self, collection: &str, operation: &str) -> usize {
+    /// The number of a series; past [`SERIES_MAX`] there is one for each phase, called [`OTHER`].
+    pub fn series(&mut self, collection: &str, operation: &str, phase: &str) -> usize {
         let full = self.series.len() + 1 >= SERIES_MAX;
-        let find = |series: &[(String, String)], c: &str, o: &str| series.iter().position(|known| known.0 == c && known.1 == o);
-        let (collection, operation) = match find(&self.series, collection, operation) {
+        let find = |series: &[[String; 3]], names: [&str; 3]| series.iter().position(|known| *known == names);
+        let names = match find(&self.series, [collection, operation, phase]) {
             Some(number) => return number,
-            None if full => (OTHER, OTHER),
-            None => (collection, operation),
+            None if full => [OTHER, OTHER, phase],
+            None => [collection, operation, phase],
         };
-        find(&self.series, collection, operation).unwrap_or_else(|| {
-            self.series.push((collection.to_owned(), operation.to_owned()));
+        find(&self.series, names).unwrap_or_else(|| {
+            self.series.push(names.map(str::to_owned));
             self.series.len() - 1
         })
     }
@@ -165,13 +164,13 @@ impl Slices {
             let path = self.dir.join(format!("latency-{:06}.parquet", self.file_number));
             self.file = Some(LatencyWriter::create(&path)?);
         }
-        let (collection, operation) = &self.series[series];
+        let [collection, operation, phase] = &self.series[series];
         let row = LatencyRow {
             slice_start: slice.start,
             slice_ns: slice.width_ns,
             collection,
             operation,
-            phase: self.phase,
+            phase,
             measure,
             count: self.histogram.len(),
             min_ns: self.histogram.min().cast_signed(),
@@ -189,16 +188,17 @@ mod tests {
 
     #[test]
     fn series_past_the_limit_are_one() {
-        let mut slices = Slices::new(Path::new("."), "recorded");
-        let numbers: Vec<usize> = (0..SERIES_MAX + 5).map(|i| slices.series(&format!("c{i}"), "o")).collect();
+        let mut slices = Slices::new(Path::new("."));
+        let numbers: Vec<usize> = (0..SERIES_MAX + 5).map(|i| slices.series(&format!("c{i}"), "o", "p")).collect();
         assert_eq!(slices.series.len(), SERIES_MAX);
         assert_eq!(numbers[SERIES_MAX - 1..], [SERIES_MAX - 1; 6]);
-        assert_eq!(slices.series("c0", "o"), 0);
+        assert_eq!(slices.series("c0", "o", "p"), 0);
+        assert_eq!([slices.series("c0", "o", "q"), slices.series("c1", "o", "q")], [SERIES_MAX, SERIES_MAX]);
     }
 
     #[test]
     fn slices_hold_what_is_due_in_them_in_order() {
-        let mut slices = Slices::new(Path::new("."), "recorded");
+        let mut slices = Slices::new(Path::new("."));
         for due_ms in [2500, 100, 1700, 2600, 3_600_000 * 2 + 15_000] {
             slices.add(RunNs(due_ms * 1_000_000), 0, Measured { values_ns: [Some(due_ms), None, Some(-1)] });
         }

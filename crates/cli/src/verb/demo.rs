@@ -76,7 +76,7 @@ fn replay_and_report(folder: &Path, trace: &Path, url: &str, speed: f64, stop: &
         label: format!("demo ×{speed}"),
         command: words.map(str::to_owned).to_vec(),
         out: out.clone(),
-        pace: Pace::Speed(speed),
+        pace: Pace::speed(speed)?,
         seed: 1,
         ..ReplayOptions::default()
     };

@@ -76,7 +76,7 @@ verbs! {
     #[command(after_help = setup::EXAMPLE)]
     Setup(setup),
     /// Play a trace back against a target, on time
-    #[command(after_help = replay::EXAMPLE)]
+    #[command(after_help = replay::example())]
     Replay(replay),
     /// Compute findings and a report from a run
     #[command(after_help = report::EXAMPLE)]

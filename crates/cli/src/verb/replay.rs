@@ -1,20 +1,19 @@
 //! `rehearsal replay`: trace → run.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use replay::abort::Condition;
-use replay::{ContentOptions, Pace, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
+use replay::{ContentOptions, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
 
 use super::series::Asked;
 use super::{Done, series};
 use crate::failure::Failure;
 use crate::selection::SelectionWords;
-use crate::{interrupt, output, parse};
+use crate::{interrupt, output, parse, rate};
 
-pub const EXAMPLE: &str = "Example:
+const EXAMPLE: &str = "Examples:
   rehearsal serve vectors --listen 127.0.0.1:6333 &
   rehearsal synth -o nine.parquet --requests 2000
   rehearsal setup nine.parquet --target http://127.0.0.1:6333
@@ -24,7 +23,14 @@ pub const EXAMPLE: &str = "Example:
   rehearsal serve vectors --listen 127.0.0.1:6334 &
   rehearsal setup nine.parquet --target http://127.0.0.1:6334
   rehearsal replay nine.parquet --against old=http://127.0.0.1:6333,new=http://127.0.0.1:6334 \\
-    --repeat 4 --interleave -o reports/old-new";
+      --repeat 4 --interleave -o reports/old-new
+  rehearsal replay nine.parquet --target http://127.0.0.1:6333 --loop forever --warmup 5s \\
+      --profile steps:rate,from=100,to=500,by=100,hold=10s";
+
+/// Examples, and the profiles there are.
+pub fn example() -> String {
+    format!("{EXAMPLE}\n\n{}", rate::profiles())
+}
 
 /// Words of `replay`.
 #[derive(Args)]
@@ -46,13 +52,9 @@ pub struct Words {
     /// Let the targets take turns, ABBA, instead of one after the other
     #[arg(long)]
     interleave: bool,
-    /// How much faster than recorded: any number above 0, or `max` for as fast as the target answers
-    #[arg(long, value_name = "X|max", default_value = "1", allow_hyphen_values = true, conflicts_with = "rate")]
-    speed: Speed,
-    /// Requests per second on average, with the recorded burstiness around it
-    #[arg(long, value_name = "PER_SECOND", allow_hyphen_values = true)]
-    rate: Option<f64>,
-    /// Keep the recorded gaps inside sessions, divided by this, and let --speed and --rate move only session starts
+    #[command(flatten)]
+    rate: rate::Words,
+    /// Keep the recorded gaps inside sessions, divided by this, and let the rate move only session starts
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     think_speed: Option<f64>,
     #[command(flatten)]
@@ -127,21 +129,6 @@ pub struct Words {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Speed(Pace);
-
-impl FromStr for Speed {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "max" {
-            return Ok(Self(Pace::Max));
-        }
-        let factor = text.parse().map_err(|_| "write a number above 0 such as 0.5 or 4, or `max`".to_owned())?;
-        Ok(Self(Pace::Speed(factor)))
-    }
-}
-
 pub fn run(words: Words) -> Result<Done, Failure> {
     let (dry_run, json) = (words.dry_run, words.json);
     let (against, repeat, interleave) = (words.against.clone(), words.repeat, words.interleave);
@@ -183,7 +170,7 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         gap_max: words.max_gap,
         passes: words.passes,
     };
-    let pace = words.rate.map_or(words.speed.0, Pace::Rate);
+    let (pace, arrivals) = (words.rate.pace()?, words.rate.arrivals()?);
     Ok(ReplayOptions {
         trace: words.trace,
         content,
@@ -195,6 +182,8 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         note: words.note,
         command: std::env::args().collect(),
         pace,
+        arrivals,
+        warmup: words.rate.warmup,
         think_speed: words.think_speed,
         duration: words.duration,
         rate_max_per_s: words.max_rate,

@@ -20,7 +20,7 @@ use crate::Rng;
 
 /// A seeded point process of rate 1. A rate is put on it outside: a start is due at Λ⁻¹(u), where u is the running sum of the gaps
 /// and Λ the cumulative rate.
-pub trait Arrivals {
+pub trait Arrivals: Send {
     /// The gap to the next arrival, in units of the mean gap: never negative, 1 on average.
     fn next_gap(&mut self) -> f64;
 }

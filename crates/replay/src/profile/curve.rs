@@ -1,101 +1,9 @@
-//! Offered rate over time, λ(t), and the recorded rate that it stands against.
-//!
-//! Arrivals are freed of rate by their own cumulative rate, uᵢ = Λ_rec(tᵢ), and due at Λ⁻¹(uᵢ) with Λ(t) = ∫λ: the time-rescaling
-//! theorem (Brown et al. 2002, Neural Computation 14(2), theorem 1).
+//! The rate of a recording: what its arrivals are freed of.
 
 use serde::Serialize;
-use trace::{RunNs, TraceNs};
+use trace::TraceNs;
 
 use crate::limits::CURVE_WINDOWS_MAX;
-
-/// A rate over time. Pure; arrivals are counted from 0 at run start.
-pub trait Profile: Send {
-    /// Arrivals per second at `at`.
-    fn rate_at(&self, at: RunNs) -> f64;
-    /// Arrivals until `at`.
-    fn cumulative(&self, at: RunNs) -> f64;
-    /// The first instant at which `arrivals` are reached.
-    fn inverse(&self, arrivals: f64) -> RunNs;
-    /// When it ends; `None` where it goes on for as long as there is something to send.
-    fn ends_at(&self) -> Option<RunNs>;
-}
-
-/// One kind of profile.
-pub struct ProfileKind {
-    /// Its name, also the phase in outcomes.
-    pub name: &'static str,
-    /// What it does, for help texts.
-    pub about: &'static str,
-    /// Makes one of `value`, which is in the profile's own unit, over the recorded curve.
-    pub open: fn(value: f64, curve: &Curve) -> Box<dyn Profile>,
-}
-
-/// Every profile there is.
-pub const PROFILES: &[ProfileKind] = &[
-    ProfileKind {
-        name: "recorded",
-        about: "the recorded rate, times a factor",
-        open: |factor, curve| Box::new(Recorded { curve: curve.clone(), factor }),
-    },
-    ProfileKind { name: "constant", about: "so many arrivals per second", open: |per_s, _| Box::new(Constant { per_s }) },
-];
-
-/// The same rate for ever.
-struct Constant {
-    per_s: f64,
-}
-
-impl Profile for Constant {
-    fn rate_at(&self, _: RunNs) -> f64 {
-        self.per_s
-    }
-
-    fn cumulative(&self, at: RunNs) -> f64 {
-        self.per_s * at.seconds()
-    }
-
-    fn inverse(&self, arrivals: f64) -> RunNs {
-        RunNs((arrivals / self.per_s * 1e9).round() as i64)
-    }
-
-    fn ends_at(&self) -> Option<RunNs> {
-        None
-    }
-}
-
-/// The recorded rate, run through `factor` times as fast.
-struct Recorded {
-    curve: Curve,
-    factor: f64,
-}
-
-impl Recorded {
-    fn recorded(&self, at: RunNs) -> TraceNs {
-        TraceNs((at.ns() as f64 * self.factor).round() as i64)
-    }
-
-    fn replayed(&self, at: TraceNs) -> RunNs {
-        RunNs((at.ns() as f64 / self.factor).round() as i64)
-    }
-}
-
-impl Profile for Recorded {
-    fn rate_at(&self, at: RunNs) -> f64 {
-        self.curve.rate_at(self.recorded(at)) * self.factor
-    }
-
-    fn cumulative(&self, at: RunNs) -> f64 {
-        self.curve.cumulative(self.recorded(at))
-    }
-
-    fn inverse(&self, arrivals: f64) -> RunNs {
-        self.replayed(self.curve.inverse(arrivals))
-    }
-
-    fn ends_at(&self) -> Option<RunNs> {
-        self.curve.ends_at().map(|at| self.replayed(at))
-    }
-}
 
 /// Windows that a recorded rate may be constant on, in seconds: the smallest with [`ARRIVALS_PER_WINDOW`] on average is taken.
 const WINDOWS_S: [i64; 4] = [10, 30, 60, 300];
@@ -332,19 +240,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn the_curve_and_every_profile_invert_themselves(
-            gaps in prop::collection::vec(0_i64..2_000_000_000, 2..200), factor in 0.1_f64..20.0, share in 0.0_f64..1.0,
-        ) {
+        fn the_curve_inverts_itself(gaps in prop::collection::vec(0_i64..2_000_000_000, 2..200), share in 0.0_f64..1.0) {
             let instants: Vec<i64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
             let curve = curve(&instants);
             let arrivals = share * curve.total() as f64;
-            for kind in PROFILES {
-                let profile = (kind.open)(factor, &curve);
-                let at = profile.inverse(arrivals);
-                // Instants are whole nanoseconds: the answer is off by what arrives within one.
-                let step = (profile.rate_at(at) + profile.rate_at(at + -2) + profile.rate_at(at + 2)) * factor * 2e-9;
-                prop_assert!((profile.cumulative(at) - arrivals).abs() <= 1e-6 + step, "{} {arrivals}", kind.name);
-            }
+            let at = curve.inverse(arrivals);
+            // Instants are whole nanoseconds: the answer is off by what arrives within one.
+            let step = (curve.rate_at(at) + curve.rate_at(at + -2) + curve.rate_at(at + 2)) * 2e-9;
+            prop_assert!((curve.cumulative(at) - arrivals).abs() <= 1e-6 + step, "{arrivals}");
         }
 
         #[test]
