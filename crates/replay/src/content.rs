@@ -149,6 +149,17 @@ struct Cycle {
     copies: u32,
 }
 
+impl Cycle {
+    /// The number of passes is such that none of this passes what a number can hold.
+    fn moved(&self, place: Place, pass: u64) -> Place {
+        Place {
+            at: place.at + pass as i64 * self.period_ns,
+            session: place.session + pass * self.sessions,
+            copy: place.copy + pass as u32 * self.copies,
+        }
+    }
+}
+
 const ONCE: Cycle = Cycle { passes: 1, period_ns: 0, sessions: 0, copies: 0 };
 
 /// The sessions that have wanted rows.
@@ -203,6 +214,30 @@ impl Content {
         let (sessions, copies) = (extent.session_max.saturating_add(1), extent.copy_max.saturating_add(1));
         self.cycle = Cycle { passes, period_ns, sessions, copies };
         Ok(self)
+    }
+
+    /// For tests of what needs nothing of it.
+    #[cfg(test)]
+    pub(crate) fn of_nothing() -> Self {
+        Self { path: PathBuf::new(), asked: ContentOptions::default(), sessions: None, cycle: ONCE }
+    }
+
+    /// The same, once.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        Self { cycle: ONCE, ..self.clone() }
+    }
+
+    /// Moves a row of the first pass to another one.
+    #[must_use]
+    pub fn moved(&self, place: Place, pass: u64) -> Place {
+        self.cycle.moved(place, pass)
+    }
+
+    /// How often it can be replayed.
+    #[must_use]
+    pub fn passes_max(&self) -> u64 {
+        self.cycle.passes
     }
 
     /// How often it is replayed; `None` where only something else ends the run.
@@ -332,11 +367,6 @@ impl<'a> Pass<'a> {
         }
         self.last = Some(at);
         self.requests += 1;
-        // The number of passes is such that none of this passes what a number can hold.
-        Place {
-            at: at + (self.number as i64 * cycle.period_ns - self.taken_off_ns),
-            session: row.session() + self.number * cycle.sessions,
-            copy: row.copy() + self.number as u32 * cycle.copies,
-        }
+        cycle.moved(Place { at: at + -self.taken_off_ns, session: row.session(), copy: row.copy() }, self.number)
     }
 }

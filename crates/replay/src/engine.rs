@@ -16,27 +16,37 @@ use trace::{ErrorClass, RunInfo, RunNs, RunStatus, schema, write_run_info};
 
 use crate::abort::{Aborted, Watch};
 use crate::clock::Clock;
+use crate::content::Passes;
 use crate::driver::{DRIVERS, Setup, of_target};
 use crate::limits::OUTCOME_BLOCKS_MAX;
 use crate::options::ReplayOptions;
+use crate::pacing::Pacing;
 use crate::phases::Phases;
 use crate::preflight::Preflight;
 use crate::progress::Progress;
-use crate::reader::{Reader, ReaderFigures, Routes};
+use crate::reader::{Gathering, Reader, ReaderFigures, Routes};
 use crate::record::{Counts, Recorded, Recorder};
 use crate::request::{Block, Labels, Preparer};
 use crate::schedule::{NEVER, Pace, Schedule};
+use crate::spool::{ChainOf, Spool};
 use crate::stop::Stop;
 use crate::target::Targets;
-use crate::worker::{Lines, Terms, Worker};
+use crate::users::Users;
+use crate::worker::{Drive, Lines, Terms, Worker};
 use crate::{Error, Result};
 
 /// From the moment everything is ready to run start, so that a request due at 0 finds its worker waiting.
 const LEAD_NS: i64 = 20_000_000;
+/// The same for connections that are opened beforehand: for all of them, and for each. What is not open then is told.
+const OPENING_NS: i64 = 500_000_000;
+const OPENING_EACH_NS: i64 = 200_000;
 /// Between two pairs of clocks in `run.json`.
 const CLOCK_PAIRS_EVERY: Duration = Duration::from_secs(60);
 /// Above this share of requests that waited for a limit or were shed at one, the run is called limit-bound.
 const LIMIT_BOUND_SHARE: f64 = 0.01;
+
+/// What must not be read into the latencies of a closed loop.
+const CLOSED_LOOP: &str = "closed loop: users waited for their answers, so a slow target lowered the load, and response time is little more than service time";
 
 /// How a run went.
 #[derive(Debug, Clone, Serialize)]
@@ -62,6 +72,10 @@ pub struct RunSummary {
     pub fidelity: Option<Fidelity>,
     /// The condition that ended it early.
     pub aborted: Option<Aborted>,
+    /// What requests of a session waited for: `open`, `session` or `closed`.
+    pub pacing: &'static str,
+    /// Connections that were to be open at the start.
+    pub open_connections: u64,
     /// The flag whose limit held back or shed more than 1 % of the requests.
     pub limit_bound: Option<&'static str>,
 }
@@ -83,6 +97,13 @@ impl RunSummary {
         }
         if let Some(flag) = self.limit_bound {
             lines.push(format!("limit-bound: {flag} held back or shed more than 1 % of the requests"));
+        }
+        if self.counts.open_at_start < self.open_connections {
+            let (open, asked) = (self.counts.open_at_start, self.open_connections);
+            lines.push(format!("{open} of {asked} connections were open at the start"));
+        }
+        if self.pacing == "closed" {
+            lines.push(CLOSED_LOOP.to_owned());
         }
         let counted = [
             (self.reader.beyond_end, "requests were due after the end of the run and not sent"),
@@ -135,12 +156,14 @@ fn run(
     let crew = Crew::of(options, &targets);
     let (outboxes, inboxes): (Vec<Sender<Block>>, Vec<Receiver<Block>>) = crew.drivers.iter().map(|_| channel()).unzip();
     let (primed, when_primed) = channel();
-    let reader = reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed)?;
+    let gathering = gathering(options, preflight)?;
+    let spool = gathering.as_ref().map(|gathering| gathering.spool.clone());
+    let reader = reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed, gathering)?;
     std::thread::scope(|scope| {
         let reader = spawn(scope, "reader", || reader.run())?;
         // A reader that came to its end without a word has primed nothing, and the join below says why.
         let _ = when_primed.recv();
-        let clock = Clock::starting_in(LEAD_NS);
+        let clock = Clock::starting_in(lead_ns(options));
         progress.update(|live| (live.expected, live.expected_ns) = (preflight.scheduled, preflight.duration_ns));
         let (reports, from_workers) = sync_channel(OUTCOME_BLOCKS_MAX);
         let (finished, when_finished) = channel();
@@ -153,7 +176,7 @@ fn run(
         })?;
         let mut workers = Vec::new();
         for (inbox, terms) in inboxes.into_iter().zip(crew.terms(options)) {
-            let lines = Lines { inbox, recorder: reports.clone(), stop: stop.clone() };
+            let lines = Lines { inbox, spool: spool.clone(), recorder: reports.clone(), stop: stop.clone() };
             let (driver, clock, targets) = (crew.drivers[terms.worker as usize], clock.clone(), targets.clone());
             workers.push(spawn(scope, "worker", move || work(driver, terms, clock, targets, lines))?);
         }
@@ -163,6 +186,25 @@ fn run(
         let recorded = join(recorder, "recorder")?;
         Ok(summarize(options, recorded, join(reader, "reader")?, stop.asked()))
     })
+}
+
+/// How long before run start workers begin.
+fn lead_ns(options: &ReplayOptions) -> i64 {
+    match options.open_connections as i64 {
+        0 => LEAD_NS,
+        connections => OPENING_NS + OPENING_EACH_NS * connections,
+    }
+}
+
+/// Where sessions are gathered, if they are paced by real answers.
+fn gathering(options: &ReplayOptions, preflight: &Preflight) -> Result<Option<Gathering>> {
+    let chain = match options.pacing {
+        Pacing::Open => return Ok(None),
+        Pacing::Session => ChainOf::Stream,
+        Pacing::Closed(_) => ChainOf::Session,
+    };
+    let think_speed = options.think_speed().unwrap_or(1.0);
+    Ok(Some(Gathering { spool: Spool::create(&options.out, preflight.content.clone())?, chain, think_speed }))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a reader, each made by another part of the run")]
@@ -175,6 +217,7 @@ fn reader(
     outboxes: Vec<Sender<Block>>,
     stop: &Stop,
     primed: Sender<()>,
+    gathering: Option<Gathering>,
 ) -> Result<Reader> {
     let added = preflight.added.iter().map(|header| header.0.clone()).collect();
     let preparer = Preparer::new(targets.clone(), added, labels.clone());
@@ -184,7 +227,7 @@ fn reader(
     let end = options.duration.filter(|_| options.pace != Pace::Max).map(|duration| RunNs(whole_ns(duration)));
     let end = end.into_iter().chain(profile_end).fold(NEVER, RunNs::min);
     let (content, rows) = (preflight.content.clone(), preflight.requests_of_all_passes());
-    Ok(Reader::new(content, rows, targets.clone(), schedule, preparer, routes, outboxes, end, stop.clone(), primed))
+    Ok(Reader::new(content, rows, targets.clone(), schedule, preparer, routes, outboxes, end, stop.clone(), primed, gathering))
 }
 
 fn phases(options: &ReplayOptions) -> Phases {
@@ -195,6 +238,8 @@ fn phases(options: &ReplayOptions) -> Phases {
 struct Crew {
     /// Number in [`DRIVERS`], by worker.
     drivers: Vec<usize>,
+    /// Number in [`DRIVERS`], by target.
+    kinds: Vec<usize>,
     routes: Routes,
 }
 
@@ -208,15 +253,23 @@ impl Crew {
         let groups = of_each_target.iter().map(group).collect();
         let each = options.workers();
         let drivers = kinds.iter().flat_map(|kind| std::iter::repeat_n(*kind, each)).collect();
-        Self { drivers, routes: Routes::new(groups, each) }
+        Self { drivers, kinds: of_each_target, routes: Routes::new(groups, each) }
+    }
+
+    /// Numbers of the targets that a worker serves.
+    fn targets_of(&self, worker: usize) -> Vec<u32> {
+        let kind = self.drivers[worker];
+        self.kinds.iter().enumerate().filter(|(_, other)| **other == kind).map(|(target, _)| target as u32).collect()
     }
 
     /// The terms of each worker: limits of the run in equal parts, none below one.
-    fn terms(&self, options: &ReplayOptions) -> impl Iterator<Item = Terms> {
+    fn terms<'a>(&'a self, options: &'a ReplayOptions) -> impl Iterator<Item = Terms> + 'a {
         let workers = self.drivers.len();
         let part = move |whole: usize, worker: usize| (whole / workers + usize::from(worker < whole % workers)).max(1);
         let (connections, in_flight, queued_bytes) = (options.connections_max, options.in_flight_max, options.queued_bytes_max);
-        let (timeout_ns, closed) = (whole_ns(options.timeout), options.pace == Pace::Max);
+        let timeout_ns = whole_ns(options.timeout);
+        let end = RunNs(options.duration.filter(|_| options.pacing == Pacing::Session).map_or(i64::MAX, whole_ns));
+        let beforehand = move |worker: usize| (options.open_connections + workers - 1 - worker) / workers;
         (0..workers).map(move |worker| Terms {
             worker: worker as u32,
             workers: workers as u32,
@@ -224,7 +277,14 @@ impl Crew {
             in_flight_max: part(in_flight, worker),
             queued_bytes_max: part(queued_bytes, worker),
             timeout_ns,
-            closed,
+            drive: match &options.pacing {
+                _ if options.pace == Pace::Max => Drive::Connections,
+                Pacing::Closed(users) => Drive::Users(users.of_worker(worker as u32, workers as u32)),
+                Pacing::Open | Pacing::Session => Drive::Schedule,
+            },
+            end,
+            open_beforehand: beforehand(worker),
+            targets: self.targets_of(worker),
         })
     }
 }
@@ -272,8 +332,16 @@ fn whole_ns(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures, stopped: bool) -> RunSummary {
+fn summarize(options: &ReplayOptions, recorded: Recorded, mut reader: ReaderFigures, stopped: bool) -> RunSummary {
     let Recorded { counts, warmup, meter, response_ns, aborted } = recorded;
+    let all_due = counts.outcomes + warmup.outcomes;
+    if options.pacing != Pacing::Open {
+        // What follows an answer falls due, or does not, only when that has come.
+        let ends = stopped || options.duration.is_some() || options.pacing.users().is_some_and(|users| users.end().is_some());
+        let (all, endless) = (reader.scheduled, options.content.passes == Passes::Forever);
+        reader.scheduled = if ends || endless { all_due } else { all };
+        reader.beyond_end = if endless { 0 } else { all.saturating_sub(reader.scheduled) };
+    }
     let per_s = |count: u64, range: Option<(i64, i64)>| {
         let (first, last) = range?;
         (last > first).then(|| count.saturating_sub(1) as f64 / ((last - first) as f64 / 1e9))
@@ -281,6 +349,8 @@ fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures,
     let quantile = |q| (!response_ns.is_empty()).then(|| response_ns.value_at_quantile(q));
     let fidelity =
         (options.pace != Pace::Max).then(|| meter.finish(completeness(&counts, reader.scheduled - warmup.outcomes, stopped)));
+    let closed = options.pacing.users().is_some();
+    let fidelity = fidelity.map(|fidelity| if closed { fidelity.without_schedule() } else { fidelity });
     RunSummary {
         status: match (&aborted, stopped) {
             (Some(_), _) => RunStatus::Aborted,
@@ -294,6 +364,8 @@ fn summarize(options: &ReplayOptions, recorded: Recorded, reader: ReaderFigures,
         response_p99_ns: quantile(0.99),
         limit_bound: limit_bound(&counts),
         warmup_requests: warmup.outcomes,
+        pacing: options.pacing.as_str(),
+        open_connections: options.open_connections as u64,
         fidelity,
         reader,
         counts,
@@ -347,12 +419,15 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         "warmup_ns": options.warmup.map(whole_ns),
         "phases": phases(options).begins(preflight.duration_ns.map(RunNs)),
         "asked_rate": preflight.asked,
-        "think_speed": options.think_speed,
+        "pacing": options.pacing.as_str(),
+        "users": options.pacing.users().map(Users::most),
+        "think_speed": options.think_speed().map(|speed| if speed.is_finite() { json!(speed) } else { json!("max") }),
         "duration_ns": options.duration.map(whole_ns),
         "abort_when": options.abort_when,
         "timeout_ns": whole_ns(options.timeout),
         "workers": options.workers(),
         "max_connections": options.connections_max,
+        "open_connections": options.open_connections,
         "max_in_flight": options.in_flight_max,
         "max_queued_bytes": options.queued_bytes_max,
         "allow_writes": options.allow_writes,

@@ -22,6 +22,8 @@ pub struct Flight {
     pub stage: Stage,
     /// When it was taken up.
     pub taken: RunNs,
+    /// How long it waited for its session's earlier answer before it was taken up, ns.
+    pub blocked_ns: i64,
     /// How long it waited for a connection, ns.
     pub queued_ns: i64,
     /// Whether that was for a limit, and not only for its connection to open.

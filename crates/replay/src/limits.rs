@@ -11,8 +11,12 @@ pub const QUEUED_BYTES_MAX: usize = 64 << 20;
 pub const LOOKAHEAD_BYTES_MAX: usize = 32 << 20;
 /// Requests taken out of trace order because their session keeps its recorded gaps, in bytes.
 pub const REORDER_BYTES_MAX: usize = 48 << 20;
-/// Sessions whose start is remembered while recorded gaps are kept.
+/// Sessions whose start is remembered while recorded gaps are kept; sessions under way where they are paced by real answers.
 pub const SESSIONS_MAX: usize = 1 << 20;
+/// Bytes held before they are written to the file of sessions.
+pub const SPOOL_BUFFER_BYTES_MAX: usize = 1 << 20;
+/// Connections of a worker that are being opened beforehand at once (`--open-connections`), so that no listen queue overflows.
+pub const OPENING_MAX: usize = 64;
 /// Requests in a block handed from the reader to a worker.
 pub const BLOCK_ROWS_MAX: usize = 256;
 /// Bytes of requests in a block; one larger request makes a block of its own.

@@ -7,6 +7,7 @@ use crate::abort::Condition;
 use crate::arrivals::Arrivals;
 use crate::content::ContentOptions;
 use crate::limits::{CONDITIONS_MAX, CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
+use crate::pacing::Pacing;
 use crate::profile::Unit;
 use crate::schedule::Pace;
 use crate::{Error, Result};
@@ -38,7 +39,10 @@ pub struct ReplayOptions {
     pub arrivals: Arrivals,
     /// What is due earlier is sent, and left out of every figure.
     pub warmup: Option<Duration>,
-    /// Keeps the recorded gaps inside sessions, divided by this, and maps only session starts. Without it every request is mapped.
+    /// What requests of a session wait for.
+    pub pacing: Pacing,
+    /// Keeps the recorded gaps inside sessions, divided by this, and maps only session starts. Without it every request is mapped in
+    /// open pacing, and 1 is taken in the others, where it may be infinite: nobody thinks.
     pub think_speed: Option<f64>,
     /// Requests due later are not sent.
     pub duration: Option<Duration>,
@@ -58,6 +62,8 @@ pub struct ReplayOptions {
     pub workers: Option<usize>,
     /// See [`CONNECTIONS_MAX`].
     pub connections_max: usize,
+    /// Connections opened before the run starts.
+    pub open_connections: usize,
     /// See [`IN_FLIGHT_MAX`].
     pub in_flight_max: usize,
     /// See [`QUEUED_BYTES_MAX`].
@@ -81,6 +87,7 @@ impl Default for ReplayOptions {
             pace: Pace::default(),
             arrivals: Arrivals::default(),
             warmup: None,
+            pacing: Pacing::Open,
             think_speed: None,
             duration: None,
             rate_max_per_s: None,
@@ -91,6 +98,7 @@ impl Default for ReplayOptions {
             check_collections: true,
             workers: None,
             connections_max: CONNECTIONS_MAX,
+            open_connections: 0,
             in_flight_max: IN_FLIGHT_MAX,
             queued_bytes_max: QUEUED_BYTES_MAX,
             seed: 0,
@@ -112,13 +120,10 @@ impl ReplayOptions {
         if self.abort_when.len() > CONDITIONS_MAX {
             return Err(Error::option("--abort-when", format!("{CONDITIONS_MAX} conditions are the most")));
         }
-        if let Pace::Profile(profile) = &self.pace
-            && profile.unit() == Unit::Users
-        {
-            return Err(Error::option("--profile", format!("{profile} is in users, which needs --pacing closed")));
-        }
         positive("--warmup", self.warmup.unwrap_or(Duration::MAX).as_secs_f64())?;
-        positive("--think-speed", self.think_speed.unwrap_or(1.0))?;
+        let nobody_thinks = self.pacing != Pacing::Open && self.think_speed == Some(f64::INFINITY);
+        positive("--think-speed", self.think_speed.filter(|_| !nobody_thinks).unwrap_or(1.0))?;
+        self.check_pacing()?;
         positive("--max-rate", self.rate_max_per_s.unwrap_or(1.0))?;
         positive("--timeout", self.timeout.as_secs_f64())?;
         positive("--duration", self.duration.unwrap_or(Duration::MAX).as_secs_f64())?;
@@ -127,11 +132,51 @@ impl ReplayOptions {
         positive("--max-in-flight", self.in_flight_max as f64)
     }
 
-    /// Threads that send for each kind of driver: never more than connections.
+    /// Refuses what contradicts the pacing.
+    fn check_pacing(&self) -> Result<()> {
+        let refused = |option, reason: String| Err(Error::option(option, reason));
+        if self.open_connections > self.connections_max {
+            let (more, most) = (self.open_connections, self.connections_max);
+            return refused("--open-connections", format!("{more} are more than --max-connections {most} allows"));
+        }
+        if self.pacing != Pacing::Open && self.pace == Pace::Max {
+            let reason =
+                "`max` is paced by connections that are free, not by sessions or users; --think-speed max leaves out think times";
+            return refused("--speed", reason.to_owned());
+        }
+        let users_profile = if let Pace::Profile(profile) = &self.pace { Some(profile) } else { None };
+        let in_users = users_profile.is_some_and(|profile| profile.unit() == Unit::Users);
+        let Some(users) = self.pacing.users() else {
+            let reason = || format!("a load in users needs --pacing closed, and this is {}", self.pacing.as_str());
+            return if in_users { refused("--profile", reason()) } else { Ok(()) };
+        };
+        let most = users.most();
+        if !in_users {
+            return refused("--pacing", "a closed loop is paced by its users: give --users or a --profile in users".to_owned());
+        }
+        if self.arrivals != Arrivals::Recorded {
+            return refused(
+                "--arrivals",
+                "users arrive as --users, --spawn-rate or --profile say, and sessions as users are free".to_owned(),
+            );
+        }
+        let limits = [("--max-connections", self.connections_max), ("--max-in-flight", self.in_flight_max)];
+        let short = limits.into_iter().find(|(_, limit)| *limit < most as usize);
+        short.map_or(Ok(()), |(option, limit)| refused(option, format!("{most} users need as many, and it allows {limit}")))
+    }
+
+    /// By what the recorded gaps inside sessions are divided, where they are kept.
+    #[must_use]
+    pub fn think_speed(&self) -> Option<f64> {
+        if self.pacing == Pacing::Open { self.think_speed } else { Some(self.think_speed.unwrap_or(1.0)) }
+    }
+
+    /// Threads that send for each kind of driver: never more than connections or users.
     #[must_use]
     pub fn workers(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.workers.unwrap_or(cores).clamp(1, self.connections_max.max(1))
+        let users = self.pacing.users().map_or(usize::MAX, |users| users.most() as usize);
+        self.workers.unwrap_or(cores).clamp(1, self.connections_max.min(users).max(1))
     }
 
     /// The command line without values of headers, which may be secret; those that only name a variable stay.

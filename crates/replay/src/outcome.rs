@@ -23,6 +23,8 @@ pub struct Outcome {
     pub conn: u64,
     /// When it was to be sent.
     pub due: RunNs,
+    /// How long it waited for its session's earlier answer.
+    pub blocked_ns: i64,
     /// How long it waited for a connection or a limit.
     pub queued_ns: i64,
     /// Whether that was for a limit, and not only for its connection to open.
@@ -81,6 +83,8 @@ pub struct Report {
     pub in_flight: usize,
     /// Connections opened so far.
     pub connections: u64,
+    /// Of those opened beforehand, the ones that were open at run start.
+    pub open_at_start: u64,
 }
 
 impl Report {
@@ -88,6 +92,6 @@ impl Report {
     #[must_use]
     pub fn new(worker: u32) -> Self {
         let (outcomes, sends) = (Vec::with_capacity(OUTCOMES_BLOCK_MAX), Vec::with_capacity(OUTCOMES_BLOCK_MAX));
-        Self { worker, outcomes, sends, until: RunNs(0), in_flight: 0, connections: 0 }
+        Self { worker, outcomes, sends, until: RunNs(0), in_flight: 0, connections: 0, open_at_start: 0 }
     }
 }

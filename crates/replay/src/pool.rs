@@ -38,6 +38,8 @@ struct Place {
     state: State,
     target: u32,
     session: Option<u64>,
+    /// Opened beforehand and not used yet.
+    fresh: bool,
 }
 
 /// The connections of one worker.
@@ -54,7 +56,7 @@ impl Pool {
     /// Room for `connections_max` connections to `targets` targets.
     #[must_use]
     pub fn new(connections_max: usize, targets: usize) -> Self {
-        let unused = Place { state: State::Unused, target: 0, session: None };
+        let unused = Place { state: State::Unused, target: 0, session: None, fresh: false };
         Self {
             places: vec![unused; connections_max],
             unused: (0..connections_max as Slot).rev().collect(),
@@ -72,7 +74,7 @@ impl Pool {
                 State::Opening => return Found::Behind(own),
                 State::Busy | State::Unused => {}
             },
-            None if session.is_some() && !self.unused.is_empty() => return self.open(session, target),
+            None if session.is_some() && !self.unused.is_empty() => return self.unowned_or_open(session, target),
             None => {}
         }
         match self.idle[target as usize].first() {
@@ -81,10 +83,26 @@ impl Pool {
         }
     }
 
+    /// A connection that was opened beforehand and is nobody's yet; otherwise a new one.
+    fn unowned_or_open(&mut self, session: Option<u64>, target: u32) -> Found {
+        match self.idle[target as usize].first().filter(|slot| self.places[*slot as usize].fresh) {
+            Some(slot) => self.take(slot, session),
+            None => self.open(session, target),
+        }
+    }
+
+    /// Where to open a connection that nobody needs yet; `None` at the limit.
+    pub fn open_beforehand(&mut self, target: u32) -> Option<Slot> {
+        let slot = self.unused.pop()?;
+        let place = &mut self.places[slot as usize];
+        (place.state, place.target, place.fresh) = (State::Opening, target, true);
+        Some(slot)
+    }
+
     fn take(&mut self, slot: Slot, session: Option<u64>) -> Found {
         let place = &mut self.places[slot as usize];
         self.links.remove(&mut self.idle[place.target as usize], slot);
-        place.state = State::Busy;
+        (place.state, place.fresh) = (State::Busy, false);
         self.own(slot, session);
         Found::Free(slot)
     }
@@ -96,6 +114,7 @@ impl Pool {
                 Some(slot) => {
                     let old = self.places[slot as usize].target;
                     self.links.remove(&mut self.idle[old as usize], slot);
+                    self.places[slot as usize].fresh = false;
                     (slot, Found::Replace(slot))
                 }
                 None => return Found::None,
@@ -143,8 +162,15 @@ impl Pool {
         if place.state == State::Idle {
             self.links.remove(&mut self.idle[place.target as usize], slot);
         }
-        self.places[slot as usize].state = State::Unused;
+        let place = &mut self.places[slot as usize];
+        (place.state, place.fresh) = (State::Unused, false);
         self.unused.push(slot);
+    }
+
+    /// Connections that carry a request or are being opened.
+    #[cfg(test)]
+    pub fn busy(&self) -> usize {
+        self.places.iter().filter(|place| matches!(place.state, State::Busy | State::Opening)).count()
     }
 
     /// Where the connection leads.

@@ -10,20 +10,24 @@ use trace::{Effect, Row, TraceNs, trace_files};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::content::{Content, Extent, Place};
+use crate::driver::of_target;
 use crate::limits::{COLLECTIONS_MAX, OTHER, SESSIONS_MAX};
 use crate::options::ReplayOptions;
+use crate::pacing::Pacing;
 use crate::profile::{Curve, CurveCounts, Repeats};
 use crate::provenance::hash_file;
 use crate::request::{Added, unreplayable};
 use crate::schedule::Traffic;
 use crate::setup::{addresses_collection, missing_by_target};
+use crate::spool::RECORD_BYTES;
 use crate::stop::Stop;
-use crate::target::Targets;
+use crate::target::{Scheme, Targets};
 use crate::timing::{Asked, Known, Timing};
+use crate::users::Users;
 use crate::{Error, Result};
 
 /// The columns that are looked at.
-const COLUMNS: &[&str] = &["kind", "effect", "protocol", "collection", "operation", "method", "flags"];
+const COLUMNS: &[&str] = &["kind", "effect", "protocol", "collection", "operation", "method", "flags", "request_bytes"];
 /// What an outcome takes on disk, about; measured with nine collections.
 const OUTCOME_BYTES: u64 = 100;
 /// Descriptors besides connections: files, epolls, timers.
@@ -68,6 +72,14 @@ pub struct Preflight {
     pub descriptors: (u64, u64),
     /// Local ports that connections to one target may use.
     pub ports: u64,
+    /// Of these, the ones that are opened before the start.
+    pub open_connections: u64,
+    /// What requests of a session wait for: `open`, `session` or `closed`.
+    pub pacing: &'static str,
+    /// Most users at once of a closed loop.
+    pub users: Option<u32>,
+    /// Bytes on disk, about, that whole sessions take while the run goes on; 0 in open pacing.
+    pub gathered_bytes: u64,
     /// Bytes on disk, about, and bytes that are free.
     pub disk_bytes: (u64, u64),
     /// XXH3 (128 bits, hex) of the trace's files.
@@ -111,14 +123,16 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
     let variable = |name: &str| std::env::var(name).ok();
     let added = options.headers.iter().map(|text| Added::parse(text, variable).map(Header)).collect::<Result<_>>()?;
     let content = Content::choose(&options.trace, &options.content)?;
-    let survey = Survey::of(&content, &targets, options.think_speed.is_some())?;
+    let survey = Survey::of(&content, &targets, options.think_speed().is_some())?;
     let Extent { requests, span_ns, trace_requests, setup_forgotten, .. } = survey.extent;
     let content = content.repeated(&survey.extent)?;
     let repeats = content.period_ns().map(|period_ns| Repeats { period_ns, passes: content.passes() });
     let curve = survey.curve.curve().repeated(repeats);
     let timing = Timing::of(options, &Known { requests, peak_per_s: survey.peak_per_s, span_ns, curve: &curve });
     let (scheduled, addressed) = (timing.scheduled, survey.addressed());
-    let connections = (options.connections_max as u64).min(scheduled.unwrap_or(u64::MAX));
+    let connections = (options.connections_max as u64).min(scheduled.unwrap_or(u64::MAX).max(options.open_connections as u64));
+    let records_bytes = requests * RECORD_BYTES as u64 + survey.request_bytes;
+    let gathered_bytes = if options.pacing == Pacing::Open { 0 } else { records_bytes };
     Ok(Preflight {
         trace_requests,
         requests,
@@ -139,7 +153,11 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
         connections,
         descriptors: (connections + DESCRIPTORS_BESIDES, raise_descriptors(connections + DESCRIPTORS_BESIDES)),
         ports: ephemeral_ports(),
-        disk_bytes: (scheduled.unwrap_or(requests) * OUTCOME_BYTES, free_bytes(&options.out)?),
+        open_connections: options.open_connections as u64,
+        pacing: options.pacing.as_str(),
+        users: options.pacing.users().map(Users::most),
+        gathered_bytes,
+        disk_bytes: (scheduled.unwrap_or(requests) * OUTCOME_BYTES + gathered_bytes, free_bytes(&options.out)?),
         trace_hash: hash_of(&options.trace)?,
         notes: timing.notes,
         asked: timing.asked,
@@ -163,6 +181,7 @@ impl Preflight {
             self.refuse_warmup(options),
             self.refuse_descriptors(),
             self.refuse_disk(options),
+            self.refuse_mixed_drivers(options),
         ];
         refusals.into_iter().flatten().next().map_or(Ok(()), |reason| Err(Error::Refused(reason)))
     }
@@ -256,9 +275,27 @@ impl Preflight {
         self.passes.map(|passes| passes.saturating_mul(self.requests))
     }
 
+    /// The requests of one session are sent by one worker, which has one driver.
+    fn refuse_mixed_drivers(&self, options: &ReplayOptions) -> Option<String> {
+        let mut drivers = self.targets.list().iter().map(of_target);
+        let first = drivers.next()?;
+        let mixed = drivers.any(|other| other != first) && options.pacing != Pacing::Open;
+        let pacing = options.pacing.as_str();
+        let beforehand = options.open_connections > 0 && self.targets.list().iter().any(|target| target.scheme == Scheme::Https);
+        mixed.then(|| format!("--pacing {pacing} needs targets of one kind, all http:// or all https://")).or(beforehand
+            .then(|| "--open-connections cannot open connections to https:// targets, whose client keeps its own".to_owned()))
+    }
+
     /// What the schedule needs to know of the trace.
     pub(crate) fn traffic(&self) -> Traffic<'_> {
         Traffic { curve: &self.curve, requests: self.requests, session_span_ns: self.session_span_ns }
+    }
+}
+
+impl Preflight {
+    fn closed_duration(&self) -> String {
+        let sent = "until every session has been sent";
+        self.duration_ns.map_or_else(|| sent.to_owned(), |ns| format!("{sent}, {:.3} s at most", ns as f64 / 1e9))
     }
 }
 
@@ -286,13 +323,22 @@ impl fmt::Display for Preflight {
                 let length = ns.map_or_else(|| "until it is stopped".to_owned(), |ns| format!("{:.3} s", ns as f64 / 1e9));
                 writeln!(f, "duration     {length} at {rate:.1}/s on average, {peak:.0}/s at most")?;
             }
+            _ if self.users.is_some() => writeln!(f, "duration     {}", self.closed_duration())?,
             _ => writeln!(f, "duration     as fast as the target answers")?,
         }
+        if let Some(users) = self.users {
+            writeln!(f, "users        {users} at most, in a closed loop: the load follows the answers")?;
+        }
         writeln!(f, "collections  {}", self.collections.len())?;
-        writeln!(f, "connections  {} at most", self.connections)?;
+        let beforehand =
+            if self.open_connections > 0 { format!(", {} opened beforehand", self.open_connections) } else { String::new() };
+        writeln!(f, "connections  {} at most{beforehand}", self.connections)?;
         writeln!(f, "descriptors  {} of {}", self.descriptors.0, self.descriptors.1)?;
         writeln!(f, "ports        {} of {}", self.connections, self.ports)?;
         writeln!(f, "disk         {} MB of {} MB free", (self.disk_bytes.0 >> 20) + 1, self.disk_bytes.1 >> 20)?;
+        if self.gathered_bytes > 0 {
+            writeln!(f, "sessions     {} MB of that disk while the run goes on", (self.gathered_bytes >> 20) + 1)?;
+        }
         writeln!(f, "changes      {}", count(&self.writes))?;
         write!(f, "not sent     {}", count(&self.unreplayable))?;
         self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
@@ -311,6 +357,7 @@ struct Seen {
 #[derive(Default)]
 struct Survey {
     extent: Extent,
+    request_bytes: u64,
     sessions: u64,
     session_span_ns: i64,
     writes: BTreeMap<&'static str, u64>,
@@ -333,6 +380,7 @@ impl Survey {
     }
 
     fn add(&mut self, row: &Row<'_>, place: Place, targets: &Targets, starts_only: bool) {
+        self.request_bytes += row.request_bytes();
         let starts = self.start(place.session, place.at);
         if starts || !starts_only {
             self.curve.add(place.at);

@@ -5,15 +5,16 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use serde::Serialize;
-use trace::{Row, RunNs};
+use trace::{Row, RunNs, TraceNs};
 
-use crate::Result;
 use crate::content::{Content, Place};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, BLOCK_SPAN_NS, REORDER_BYTES_MAX};
 use crate::request::{Block, Budget, Planned, Preparer};
 use crate::schedule::{Reorder, Schedule};
+use crate::spool::{self, ChainOf, Spool, SpoolWriter, Spooled};
 use crate::stop::Stop;
 use crate::target::Targets;
+use crate::{Error, Result};
 
 /// The columns a replay needs.
 const COLUMNS: &[&str] = &[
@@ -30,6 +31,7 @@ const COLUMNS: &[&str] = &[
     "request",
     "items",
     "flags",
+    "latency_ns",
 ];
 
 /// How long the reader sleeps at most while it is far enough ahead.
@@ -81,6 +83,11 @@ pub struct Reader {
     lanes: Vec<Lane>,
     budget: Arc<Budget>,
     reorder: Reorder<(usize, Planned, Box<[u8]>)>,
+    gathering: Option<Gathering>,
+    /// Whether workers may be done before the content is.
+    users_leave: bool,
+    /// Whether one of them is.
+    is_deserted: bool,
     /// When the run ends, whatever the trace still holds.
     end: RunNs,
     stop: Stop,
@@ -89,6 +96,17 @@ pub struct Reader {
     /// The earliest instant in a block that is not handed on.
     oldest: Option<RunNs>,
     figures: ReaderFigures,
+}
+
+/// How sessions are gathered, where the requests of one are sent only after each other.
+#[derive(Debug, Clone)]
+pub struct Gathering {
+    /// Where they are kept.
+    pub spool: Arc<Spool>,
+    /// What is sent one after the other.
+    pub chain: ChainOf,
+    /// Gaps are divided by this.
+    pub think_speed: f64,
 }
 
 struct Lane {
@@ -111,6 +129,7 @@ impl Reader {
         end: RunNs,
         stop: Stop,
         primed: Sender<()>,
+        gathering: Option<Gathering>,
     ) -> Self {
         Self {
             content,
@@ -122,6 +141,9 @@ impl Reader {
             lanes: outboxes.into_iter().map(|outbox| Lane { block: Block::default(), outbox }).collect(),
             budget: Arc::new(Budget::default()),
             reorder: Reorder::new(REORDER_BYTES_MAX),
+            users_leave: gathering.as_ref().is_some_and(|gathering| gathering.chain == ChainOf::Session),
+            is_deserted: false,
+            gathering,
             end,
             stop,
             primed: Some(primed),
@@ -135,6 +157,9 @@ impl Reader {
     /// # Errors
     /// [`crate::Error::Data`] when a page is damaged; what was read before is replayed.
     pub fn run(mut self) -> Result<ReaderFigures> {
+        if let Some(gathering) = self.gathering.take() {
+            return self.run_by_answers(&gathering);
+        }
         let (content, rows) = (self.content.clone(), self.rows);
         let taken = content.each(COLUMNS, |row, place| self.take(row, place))?.requests;
         let figures = self.finish();
@@ -143,6 +168,61 @@ impl Reader {
             // Of what goes on for ever, nothing is left out by ending it.
             None => ReaderFigures { beyond_end: 0, ..figures },
         })
+    }
+
+    /// Gathers sessions, then hands on the first request of each chain, which has the rest fetched by whoever sends it.
+    fn run_by_answers(mut self, gathering: &Gathering) -> Result<ReaderFigures> {
+        let spooled = self.gather(gathering)?;
+        self.figures.sessions_forgotten = spooled.forgotten;
+        for pass in 0..self.content.passes_max() {
+            if !self.hand_on_chains(gathering, spooled.first, pass)? {
+                break;
+            }
+        }
+        let (rows, figures) = (self.rows, self.finish());
+        // How many of them fall due depends on the answers.
+        Ok(ReaderFigures { scheduled: rows.unwrap_or(u64::MAX), beyond_end: 0, ..figures })
+    }
+
+    /// Writes all requests of one pass to disk, where each leads to the next of its chain.
+    fn gather(&mut self, gathering: &Gathering) -> Result<Spooled> {
+        let failed = |source| Error::io("gather sessions in", "the run's folder".as_ref(), source);
+        let mut writer = SpoolWriter::new(gathering.spool.clone(), gathering.chain, gathering.think_speed);
+        let (mut bytes, mut written) = (Vec::new(), Ok(()));
+        self.content.once().each(COLUMNS, |row, place| {
+            bytes.clear();
+            let target = self.targets.of(row.collection());
+            let planned = self.preparer.prepare(row, place, target, RunNs(0), &mut bytes);
+            written = writer.push(place.at, row.latency_ns(), &planned, &bytes);
+            written.is_ok() && !self.stop.asked()
+        })?;
+        written.and_then(|()| writer.finish()).map_err(failed)
+    }
+
+    /// Hands on the first request of each chain of one pass. False where no later one will be needed.
+    fn hand_on_chains(&mut self, gathering: &Gathering, first: Option<spool::Place>, pass: u64) -> Result<bool> {
+        let failed = |source| Error::io("read sessions from", "the run's folder".as_ref(), source);
+        let mut buffer = Vec::new();
+        let mut next = first;
+        while let Some(place) = next {
+            if self.stop.asked() || self.is_deserted {
+                return Ok(false);
+            }
+            let record = gathering.spool.read(place, pass, &mut buffer).map_err(failed)?;
+            next = record.next_chain;
+            let Planned { session, target, .. } = record.planned;
+            let lane = self.routes.lane(target as usize, session);
+            if gathering.chain == ChainOf::Session {
+                // Users take them in this order, whenever they are free.
+                self.push(lane, RunNs(0), record.planned, record.request);
+            } else {
+                let due = self.schedule.due(record.at, session);
+                if !self.put_in_order(record.at, due, lane, Planned { due, ..record.planned }, record.request.into()) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(first.is_some())
     }
 
     /// Takes one row. False where no later one will be needed.
@@ -165,9 +245,14 @@ impl Reader {
         }
         let mut bytes = Vec::new();
         let planned = self.preparer.prepare(row, place, target, due, &mut bytes);
+        self.put_in_order(place.at, due, lane, planned, bytes.into())
+    }
+
+    /// Holds a request recorded at `at` until nothing is due before it any more. False where all that follows is due after the end.
+    fn put_in_order(&mut self, at: TraceNs, due: RunNs, lane: usize, planned: Planned, bytes: Box<[u8]>) -> bool {
         let weight_bytes = bytes.len() + size_of::<Planned>();
-        self.reorder.push(due, weight_bytes, (lane, planned, bytes.into()));
-        let frontier = self.schedule.frontier(place.at);
+        self.reorder.push(due, weight_bytes, (lane, planned, bytes));
+        let frontier = self.schedule.frontier(at);
         self.release(frontier);
         frontier < self.end
     }
@@ -179,12 +264,16 @@ impl Reader {
                 self.figures.beyond_end += 1;
                 continue;
             }
-            self.lanes[lane].block.push(|all| {
-                all.extend_from_slice(&bytes);
-                planned
-            });
-            self.added(lane, due);
+            self.push(lane, due, planned, &bytes);
         }
+    }
+
+    fn push(&mut self, lane: usize, due: RunNs, planned: Planned, bytes: &[u8]) {
+        self.lanes[lane].block.push(|all| {
+            all.extend_from_slice(bytes);
+            planned
+        });
+        self.added(lane, due);
     }
 
     /// A request due at `due` was added to the lane's block: hands on what is full or old enough.
@@ -215,8 +304,12 @@ impl Reader {
         let mut block = std::mem::replace(block, room);
         self.budget.book(&mut block);
         if outbox.send(block).is_err() {
-            // A worker that is gone has said why; without it the run is over.
-            self.stop.ask();
+            // A worker whose users have left takes no more. One that is gone otherwise has said why; without it the run is over.
+            if self.users_leave {
+                self.is_deserted = true;
+            } else {
+                self.stop.ask();
+            }
         }
     }
 
@@ -228,7 +321,7 @@ impl Reader {
     /// Waits until workers need more.
     fn rest(&mut self) {
         self.say_primed();
-        while !self.stop.asked() && !self.budget.wait(PATIENCE) {}
+        while !self.stop.asked() && !self.is_deserted && !self.budget.wait(PATIENCE) {}
     }
 
     fn say_primed(&mut self) {
@@ -245,7 +338,7 @@ impl Reader {
         self.hand_on_all();
         self.say_primed();
         self.figures.reorder_overrun = self.reorder.overrun();
-        self.figures.sessions_forgotten = self.schedule.forgotten();
+        self.figures.sessions_forgotten += self.schedule.forgotten();
         self.figures.labels_merged = self.preparer.merged();
         self.figures
     }

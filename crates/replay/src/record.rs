@@ -43,8 +43,12 @@ pub struct Counts {
     pub unsent: BTreeMap<&'static str, u64>,
     /// Requests that waited because `--max-connections` was reached.
     pub limited: u64,
+    /// Requests that waited for their own session's earlier answer.
+    pub blocked: u64,
     /// Connections opened.
     pub connections: u64,
+    /// Of those opened beforehand, the ones that were open at run start.
+    pub open_at_start: u64,
     /// Most requests in flight at once, as seen at each report.
     pub in_flight_max: u64,
     /// Bytes of requests sent.
@@ -66,6 +70,7 @@ impl Counts {
         self.ok += u64::from(outcome.ok());
         self.bad_status += u64::from(outcome.error.is_none() && !outcome.ok());
         self.limited += u64::from(outcome.limited);
+        self.blocked += u64::from(outcome.blocked_ns > 0);
         if let Some(class) = outcome.error {
             *self.errors.entry(class.as_str()).or_default() += 1;
             if outcome.sent.is_none() && class != ErrorClass::Unreplayable {
@@ -139,8 +144,8 @@ pub struct Recorder<'a> {
     rolled: RunNs,
     slices: Slices,
     recorded: Recorded,
-    /// In flight and connections, by worker.
-    workers: Vec<(u64, u64)>,
+    /// In flight, connections and those open at the start, by worker.
+    workers: Vec<[u64; 3]>,
     interval: Interval,
     watch: Watch,
     stop: Stop,
@@ -218,12 +223,12 @@ impl<'a> Recorder<'a> {
         }
         let worker = report.worker as usize;
         if worker >= self.workers.len() {
-            self.workers.resize(worker + 1, (0, 0));
+            self.workers.resize(worker + 1, [0; 3]);
         }
-        self.workers[worker] = (report.in_flight as u64, report.connections);
-        let in_flight = self.in_flight();
+        self.workers[worker] = [report.in_flight as u64, report.connections, report.open_at_start];
+        let [in_flight, connections, open_at_start] = [0, 1, 2].map(|figure| self.over_workers(figure));
         let counts = &mut self.recorded.counts;
-        counts.connections = self.workers.iter().map(|(_, connections)| connections).sum();
+        (counts.connections, counts.open_at_start) = (connections, open_at_start);
         counts.in_flight_max = counts.in_flight_max.max(in_flight);
         if self.recorded.aborted.is_none()
             && let Some(aborted) = self.watch.told(worker, report.until, report.in_flight as u64)
@@ -234,8 +239,8 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn in_flight(&self) -> u64 {
-        self.workers.iter().map(|(in_flight, _)| in_flight).sum()
+    fn over_workers(&self, figure: usize) -> u64 {
+        self.workers.iter().map(|figures| figures[figure]).sum()
     }
 
     fn take_send(&mut self, send: Send) {
@@ -250,7 +255,7 @@ impl<'a> Recorder<'a> {
         let answered = outcome.error.is_none();
         let response_ns = answered.then_some(outcome.done - outcome.due);
         let service_ns = outcome.sent.filter(|_| answered).map(|sent| outcome.done - sent);
-        let lateness_ns = outcome.sent.map(|sent| sent - outcome.due - outcome.queued_ns);
+        let lateness_ns = outcome.sent.map(|sent| sent - outcome.due - outcome.blocked_ns - outcome.queued_ns);
         if let Some(response_ns) = response_ns {
             self.interval.response_ns.saturating_record(response_ns.unsigned_abs());
             if !warmup {
@@ -297,8 +302,7 @@ impl<'a> Recorder<'a> {
             operation: &label.operation,
             target: &self.targets.list()[label.target].origin,
             due: outcome.due,
-            // HTTP keeps no order between answers, so none waits for another.
-            blocked_ns: 0,
+            blocked_ns: outcome.blocked_ns,
             queued_ns: outcome.queued_ns,
             sent: outcome.sent,
             first_byte: outcome.first_byte,
@@ -326,7 +330,7 @@ impl<'a> Recorder<'a> {
             |counts: &Counts| ErrorClass::ALL.iter().filter(|class| class.is_shed()).map(|class| counts.errors_of(*class)).sum();
         let sum = |of: &dyn Fn(&Counts) -> u64| both.iter().map(|counts| of(counts)).sum();
         let (over, ok, shed): (u64, u64, u64) = (sum(&|counts| counts.outcomes), sum(&|counts| counts.ok), sum(&shed_of));
-        let in_flight = self.in_flight();
+        let in_flight = self.over_workers(0);
         self.progress.update(|live| {
             (live.at, live.in_flight, live.shed) = (now, in_flight, shed);
             live.sent += interval.sent;

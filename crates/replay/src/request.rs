@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::content::Place;
 use crate::limits::{LABELS_MAX, LOOKAHEAD_BYTES_MAX, OTHER};
+use crate::spool::Next;
 use crate::target::{Target, Targets};
 use crate::{Error, Result};
 
@@ -71,6 +72,8 @@ pub struct Planned {
     pub sendable: bool,
     /// Name and id of its unit of work.
     pub txn: Option<Arc<(String, String)>>,
+    /// What is to be sent when it is over; nothing in open pacing.
+    pub next: Option<Next>,
 }
 
 /// Some requests for one worker, in due order.
@@ -295,6 +298,7 @@ impl Preparer {
             items: row.items(),
             sendable,
             txn: row.txn().map(|(name, id)| Arc::new((name.to_owned(), id.to_owned()))),
+            next: None,
         }
     }
 

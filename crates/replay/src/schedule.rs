@@ -105,7 +105,7 @@ impl Schedule {
             share: traffic.curve.total() as f64 / traffic.requests.max(1) as f64,
             drawn,
             last: RunNs(0),
-            think_speed: options.think_speed,
+            think_speed: options.think_speed(),
             starts: Starts::default(),
             offsets: Offsets::new(traffic.session_span_ns),
         })

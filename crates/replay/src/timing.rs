@@ -7,6 +7,7 @@ use crate::arrivals::Arrivals;
 use crate::options::ReplayOptions;
 use crate::profile::{Curve, Profile, Unit};
 use crate::schedule::Pace;
+use crate::users::Users;
 
 /// Points of the rate asked for, besides those at which its phases begin.
 const POINTS: i64 = 512;
@@ -88,7 +89,10 @@ impl Timing {
     pub fn of(options: &ReplayOptions, known: &Known<'_>) -> Self {
         match &options.pace {
             Pace::Profile(profile) if profile.unit() != Unit::Users => Self::of_profile(options, profile, known),
-            _ => Self { scheduled: known.all(), ..Self::default() },
+            _ => {
+                let duration_ns = options.pacing.users().and_then(Users::end).map(RunNs::ns);
+                Self { scheduled: known.all(), duration_ns, ..Self::default() }
+            }
         }
     }
 

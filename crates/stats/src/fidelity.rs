@@ -201,6 +201,19 @@ pub struct Fidelity {
     pub ks_100us: Option<f64>,
 }
 
+impl Fidelity {
+    /// The same for a closed loop, where a request is due when its user is ready for it: there is no schedule to be kept, only requests
+    /// to be sent, and on time.
+    #[must_use]
+    pub fn without_schedule(mut self) -> Self {
+        use Criterion::{LatenessP99Ns, LatenessP999Ns, MissingShare};
+        self.checks.retain(|check| matches!(check.criterion, MissingShare | LatenessP99Ns | LatenessP999Ns));
+        self.dispersion.clear();
+        self.ks_100us = None;
+        Self { verdict: verdict(&self.checks, self.sent), first_failing: first_failing(&self.checks), ..self }
+    }
+}
+
 /// The verdict on sends given as (due, own sent instant), both ns from one origin, in any order that is at most [`DISORDER_MAX`]
 /// places off the order of `due`. The own sent instant is sent − blocked − queued.
 #[must_use]
@@ -298,8 +311,8 @@ impl FidelityMeter {
         let checks = self.checks(&completeness, unaccounted, &dispersion);
         let missed = |criterion| checks.iter().any(|check: &Check| check.criterion == criterion && !check.holds());
         Fidelity {
-            verdict: checks.iter().map(Check::verdict).max().filter(|verdict| self.count > 0 || *verdict == Verdict::Lost),
-            first_failing: checks.iter().find(|check| !check.holds()).map(|check| check.criterion),
+            verdict: verdict(&checks, self.count),
+            first_failing: first_failing(&checks),
             generator_limited: [Criterion::MissingShare, Criterion::LatenessP99Ns, Criterion::LatenessP999Ns]
                 .into_iter()
                 .any(missed),
@@ -353,6 +366,15 @@ impl FidelityMeter {
         let span_ns = self.scheduled.traffic.figures().span_ns as f64;
         if span_ns > 0.0 { DRIFT_MAX.max(late_ns_max / span_ns) } else { f64::INFINITY }
     }
+}
+
+/// `None` where nothing was sent and the generator was not to blame.
+fn verdict(checks: &[Check], sent: u64) -> Option<Verdict> {
+    checks.iter().map(Check::verdict).max().filter(|verdict| sent > 0 || *verdict == Verdict::Lost)
+}
+
+fn first_failing(checks: &[Check]) -> Option<Criterion> {
+    checks.iter().find(|check| !check.holds()).map(|check| check.criterion)
 }
 
 /// The share missing for the generator's own reasons. Even one request without a reason counts as all.

@@ -1,11 +1,15 @@
 //! `rehearsal replay`: trace → run.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use replay::abort::Condition;
-use replay::{ContentOptions, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop};
+use replay::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX};
+use replay::profile::{Profile, Unit};
+use replay::{ContentOptions, Pace, Pacing, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop, Users};
+use trace::RunNs;
 
 use super::series::Asked;
 use super::{Done, series};
@@ -54,9 +58,20 @@ pub struct Words {
     interleave: bool,
     #[command(flatten)]
     rate: rate::Words,
-    /// Keep the recorded gaps inside sessions, divided by this, and let the rate move only session starts
-    #[arg(long, value_name = "X", allow_hyphen_values = true)]
-    think_speed: Option<f64>,
+    /// What a request waits for besides its instant: nothing; the earlier answers of its session, plus the recorded think time; or a user
+    /// of a closed loop who is free
+    #[arg(long, value_name = "KIND", value_enum)]
+    pacing: Option<Kind>,
+    /// Users of a closed loop, each with one session after the other (implies --pacing closed, as a --profile in users does)
+    #[arg(long, value_name = "N", conflicts_with_all = ["speed", "rate", "profile"])]
+    users: Option<u32>,
+    /// How many users arrive per second [default: all at once]
+    #[arg(long, value_name = "PER_SECOND", requires = "users", allow_hyphen_values = true)]
+    spawn_rate: Option<f64>,
+    /// Keep the recorded gaps inside sessions, divided by this, and let the rate move only session starts; `max` for no think times
+    /// where sessions wait for answers
+    #[arg(long, value_name = "X|max", allow_hyphen_values = true)]
+    think_speed: Option<ThinkSpeed>,
     #[command(flatten)]
     selection: SelectionWords,
     /// Only the first so many sessions
@@ -69,8 +84,9 @@ pub struct Words {
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     max_gap: Option<Duration>,
     /// Replay what is chosen so often, one pass after the other, each with sessions of its own
-    #[arg(long = "loop", value_name = "N|forever", default_value = "1", hide_default_value = true)]
-    passes: Passes,
+    /// [default: 1, or forever where users stay for a given time]
+    #[arg(long = "loop", value_name = "N|forever")]
+    passes: Option<Passes>,
     /// Send nothing that is due later than this
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
@@ -97,12 +113,15 @@ pub struct Words {
     /// Refuse a schedule whose peak is above this, requests per second
     #[arg(long, value_name = "PER_SECOND")]
     max_rate: Option<f64>,
-    /// Connections open at once
-    #[arg(long, value_name = "N", default_value_t = replay::limits::CONNECTIONS_MAX)]
-    max_connections: usize,
-    /// Requests due and not yet answered at once; past it requests are shed, and counted
-    #[arg(long, value_name = "N", default_value_t = replay::limits::IN_FLIGHT_MAX)]
-    max_in_flight: usize,
+    /// Connections open at once [default: 1024, or as many as users]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<usize>,
+    /// Open so many connections before the run starts
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    open_connections: usize,
+    /// Requests due and not yet answered at once; past it requests are shed, and counted [default: 10000, or as many as users]
+    #[arg(long, value_name = "N")]
+    max_in_flight: Option<usize>,
     /// Bytes of requests that wait for a connection; past it requests are shed, and counted
     #[arg(long, value_name = "BYTES", default_value_t = replay::limits::QUEUED_BYTES_MAX)]
     max_queued_bytes: usize,
@@ -127,6 +146,26 @@ pub struct Words {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The kinds of [`Pacing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Open,
+    Session,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ThinkSpeed(f64);
+
+impl FromStr for ThinkSpeed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let speed = if text == "max" { Ok(f64::INFINITY) } else { text.parse() };
+        speed.map(Self).map_err(|_| "write a number above 0 such as 0.5 or 4, or `max`".to_owned())
+    }
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
@@ -158,6 +197,7 @@ pub(super) fn is_finding(summary: &RunSummary) -> bool {
 
 /// The words as the engine takes them.
 fn options(words: Words) -> Result<ReplayOptions, Failure> {
+    let (pace, pacing) = pacing(&words)?;
     let out = match words.output {
         Some(out) => out,
         None => next_folder(&stem(&words.trace))?,
@@ -168,9 +208,15 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         sessions: words.sessions,
         requests: words.requests,
         gap_max: words.max_gap,
-        passes: words.passes,
+        // Users who stay for a given time go on with the content from its start.
+        passes: words.passes.unwrap_or(if pacing.users().is_some_and(|users| users.end().is_some()) {
+            Passes::Forever
+        } else {
+            Passes::default()
+        }),
     };
-    let (pace, arrivals) = (words.rate.pace()?, words.rate.arrivals()?);
+    let arrivals = words.rate.arrivals()?;
+    let users = pacing.users().map_or(0, |users| users.most() as usize);
     Ok(ReplayOptions {
         trace: words.trace,
         content,
@@ -184,7 +230,8 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         pace,
         arrivals,
         warmup: words.rate.warmup,
-        think_speed: words.think_speed,
+        pacing,
+        think_speed: words.think_speed.map(|speed| speed.0),
         duration: words.duration,
         rate_max_per_s: words.max_rate,
         allow_writes: words.allow_writes,
@@ -193,11 +240,50 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         wait_ready: words.wait_ready,
         check_collections: !words.no_check,
         workers: words.workers,
-        connections_max: words.max_connections,
-        in_flight_max: words.max_in_flight,
+        connections_max: words.max_connections.unwrap_or(CONNECTIONS_MAX.max(users)),
+        open_connections: words.open_connections,
+        in_flight_max: words.max_in_flight.unwrap_or(IN_FLIGHT_MAX.max(users)),
         queued_bytes_max: words.max_queued_bytes,
         seed: words.seed,
     })
+}
+
+/// How fast, and what `--pacing` and the options of users say together.
+fn pacing(words: &Words) -> Result<(Pace, Pacing), Failure> {
+    let (pace, users) = match (words.users, words.rate.pace()?) {
+        (Some(users), _) => {
+            let profile: Profile =
+                format!("constant:users,at={users}").parse().map_err(|e| Failure::new(format!("--users: {e}")))?;
+            (Pace::Profile(profile), Users::arriving(users, spawn_rate(words)?))
+        }
+        (None, Pace::Profile(profile)) if profile.unit() == Unit::Users => {
+            let users = Users::from_steps(profile.levels());
+            (Pace::Profile(profile), users)
+        }
+        (None, pace) => {
+            return match words.pacing {
+                None | Some(Kind::Open) => Ok((pace, Pacing::Open)),
+                Some(Kind::Session) => Ok((pace, Pacing::Session)),
+                Some(Kind::Closed) => {
+                    Err(Failure::new("--pacing closed needs users: say how many with --users N or a --profile in users"))
+                }
+            };
+        }
+    };
+    if matches!(words.pacing, Some(Kind::Open | Kind::Session)) {
+        return Err(Failure::new("users make a closed loop: leave them out, or write --pacing closed"));
+    }
+    let end = words.duration.map(|duration| RunNs(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)));
+    Ok((pace, Pacing::Closed(end.map_or(users.clone(), |end| users.until(end)))))
+}
+
+fn spawn_rate(words: &Words) -> Result<Option<f64>, Failure> {
+    match words.spawn_rate {
+        Some(per_s) if !(per_s.is_finite() && per_s > 0.0) => {
+            Err(Failure::new(format!("--spawn-rate: wanted a number of users per second above 0, found {per_s}")))
+        }
+        per_s => Ok(per_s),
+    }
 }
 
 fn stem(trace: &Path) -> String {
@@ -214,6 +300,7 @@ pub(super) fn next_folder(stem: &str) -> Result<PathBuf, Failure> {
 pub(super) fn announcement(options: &ReplayOptions, plan: &Preflight) -> String {
     let how = match (plan.duration_ns, plan.rate_per_s) {
         (Some(ns), Some(rate)) => format!("{:.1} s at {rate:.1}/s", ns as f64 / 1e9),
+        _ if plan.users.is_some() => format!("{} users in a closed loop", plan.users.unwrap_or(0)),
         (None, Some(rate)) => format!("{rate:.1}/s until it is stopped"),
         _ => "as fast as the target answers".to_owned(),
     };
@@ -275,6 +362,9 @@ fn account(options: &ReplayOptions, summary: &RunSummary) -> String {
     }
     if let (Some(p50), Some(p99)) = (summary.response_p50_ns, summary.response_p99_ns) {
         lines.push(format!("response time p50 {:.3} ms, p99 {:.3} ms", p50 as f64 / 1e6, p99 as f64 / 1e6));
+    }
+    if counts.blocked > 0 {
+        lines.push(format!("{} waited for their own session's earlier answer", counts.blocked));
     }
     if let Some(verdict) = summary.fidelity.as_ref().and_then(|fidelity| fidelity.verdict) {
         lines.push(format!("timing {}", verdict.as_str()));
