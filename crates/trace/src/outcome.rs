@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::exchange::closed_names;
 use crate::limits::{BATCH_ROWS_MAX, PART_ROWS_MAX};
-use crate::write::{ParquetFile, push_txn};
+use crate::write::{ParquetFile, columns, push_txn};
 use crate::{Effect, Kind, Result, RunNs, parts, schema};
 
 closed_names! {
@@ -194,78 +194,42 @@ impl OutcomeWriter {
     }
 }
 
-/// Column builders of the outcomes, in schema order.
-struct Columns {
-    rows: usize,
-    schema: SchemaRef,
-    id: UInt64Builder,
-    copy: UInt32Builder,
-    phase: StringBuilder,
-    worker: UInt32Builder,
-    session: UInt64Builder,
-    stream: UInt64Builder,
-    conn: UInt64Builder,
-    kind: StringBuilder,
-    effect: StringBuilder,
-    txn: StructBuilder,
-    protocol: StringBuilder,
-    collection: StringBuilder,
-    operation: StringBuilder,
-    target: StringBuilder,
-    due_ns: Int64Builder,
-    blocked_ns: Int64Builder,
-    queued_ns: Int64Builder,
-    sent_ns: Int64Builder,
-    first_byte_ns: Int64Builder,
-    done_ns: Int64Builder,
-    connect_ns: Int64Builder,
-    status: StringBuilder,
-    ok: BooleanBuilder,
-    error: StringBuilder,
-    items: UInt32Builder,
-    request_bytes: UInt64Builder,
-    response_bytes: UInt64Builder,
-    matched: StringBuilder,
-    recall: Float32Builder,
+columns! {
+    /// Column builders of the outcomes, in schema order.
+    schema::outcomes {
+        id: UInt64Builder = UInt64Builder::new(),
+        copy: UInt32Builder = UInt32Builder::new(),
+        phase: StringBuilder = StringBuilder::new(),
+        worker: UInt32Builder = UInt32Builder::new(),
+        session: UInt64Builder = UInt64Builder::new(),
+        stream: UInt64Builder = UInt64Builder::new(),
+        conn: UInt64Builder = UInt64Builder::new(),
+        kind: StringBuilder = StringBuilder::new(),
+        effect: StringBuilder = StringBuilder::new(),
+        txn: StructBuilder = StructBuilder::from_fields(schema::txn_fields(), 0),
+        protocol: StringBuilder = StringBuilder::new(),
+        collection: StringBuilder = StringBuilder::new(),
+        operation: StringBuilder = StringBuilder::new(),
+        target: StringBuilder = StringBuilder::new(),
+        due_ns: Int64Builder = Int64Builder::new(),
+        blocked_ns: Int64Builder = Int64Builder::new(),
+        queued_ns: Int64Builder = Int64Builder::new(),
+        sent_ns: Int64Builder = Int64Builder::new(),
+        first_byte_ns: Int64Builder = Int64Builder::new(),
+        done_ns: Int64Builder = Int64Builder::new(),
+        connect_ns: Int64Builder = Int64Builder::new(),
+        status: StringBuilder = StringBuilder::new(),
+        ok: BooleanBuilder = BooleanBuilder::new(),
+        error: StringBuilder = StringBuilder::new(),
+        items: UInt32Builder = UInt32Builder::new(),
+        request_bytes: UInt64Builder = UInt64Builder::new(),
+        response_bytes: UInt64Builder = UInt64Builder::new(),
+        matched: StringBuilder = StringBuilder::new(),
+        recall: Float32Builder = Float32Builder::new(),
+    }
 }
 
 impl Columns {
-    fn new() -> Self {
-        Self {
-            rows: 0,
-            schema: schema::outcomes(),
-            id: UInt64Builder::new(),
-            copy: UInt32Builder::new(),
-            phase: StringBuilder::new(),
-            worker: UInt32Builder::new(),
-            session: UInt64Builder::new(),
-            stream: UInt64Builder::new(),
-            conn: UInt64Builder::new(),
-            kind: StringBuilder::new(),
-            effect: StringBuilder::new(),
-            txn: StructBuilder::from_fields(schema::txn_fields(), 0),
-            protocol: StringBuilder::new(),
-            collection: StringBuilder::new(),
-            operation: StringBuilder::new(),
-            target: StringBuilder::new(),
-            due_ns: Int64Builder::new(),
-            blocked_ns: Int64Builder::new(),
-            queued_ns: Int64Builder::new(),
-            sent_ns: Int64Builder::new(),
-            first_byte_ns: Int64Builder::new(),
-            done_ns: Int64Builder::new(),
-            connect_ns: Int64Builder::new(),
-            status: StringBuilder::new(),
-            ok: BooleanBuilder::new(),
-            error: StringBuilder::new(),
-            items: UInt32Builder::new(),
-            request_bytes: UInt64Builder::new(),
-            response_bytes: UInt64Builder::new(),
-            matched: StringBuilder::new(),
-            recall: Float32Builder::new(),
-        }
-    }
-
     fn push(&mut self, row: &OutcomeRow<'_>) {
         self.rows += 1;
         self.push_identity(row);
@@ -309,41 +273,5 @@ impl Columns {
         self.response_bytes.append_value(row.response_bytes);
         self.matched.append_option(row.matched);
         self.recall.append_option(row.recall);
-    }
-
-    fn take(&mut self) -> RecordBatch {
-        self.rows = 0;
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.id.finish()),
-            Arc::new(self.copy.finish()),
-            Arc::new(self.phase.finish()),
-            Arc::new(self.worker.finish()),
-            Arc::new(self.session.finish()),
-            Arc::new(self.stream.finish()),
-            Arc::new(self.conn.finish()),
-            Arc::new(self.kind.finish()),
-            Arc::new(self.effect.finish()),
-            Arc::new(self.txn.finish()),
-            Arc::new(self.protocol.finish()),
-            Arc::new(self.collection.finish()),
-            Arc::new(self.operation.finish()),
-            Arc::new(self.target.finish()),
-            Arc::new(self.due_ns.finish()),
-            Arc::new(self.blocked_ns.finish()),
-            Arc::new(self.queued_ns.finish()),
-            Arc::new(self.sent_ns.finish()),
-            Arc::new(self.first_byte_ns.finish()),
-            Arc::new(self.done_ns.finish()),
-            Arc::new(self.connect_ns.finish()),
-            Arc::new(self.status.finish()),
-            Arc::new(self.ok.finish()),
-            Arc::new(self.error.finish()),
-            Arc::new(self.items.finish()),
-            Arc::new(self.request_bytes.finish()),
-            Arc::new(self.response_bytes.finish()),
-            Arc::new(self.matched.finish()),
-            Arc::new(self.recall.finish()),
-        ];
-        RecordBatch::try_new(self.schema.clone(), columns).expect("the builders stand in schema order")
     }
 }

@@ -120,6 +120,8 @@ fn write_error(path: &Path, error: parquet::errors::ParquetError) -> Error {
 pub struct TraceWriter {
     file: ParquetFile,
     columns: Columns,
+    /// Body and text bytes in the columns.
+    bytes: usize,
     path: PathBuf,
     last: Option<(crate::TraceNs, u64, u32, u64, u32)>,
     count: u64,
@@ -136,6 +138,7 @@ impl TraceWriter {
         Ok(Self {
             file: ParquetFile::create(path, schema::TRACE, schema::trace())?,
             columns: Columns::new(),
+            bytes: 0,
             path: path.to_owned(),
             last: None,
             count: 0,
@@ -167,8 +170,10 @@ impl TraceWriter {
         }
         let origin = if self.keep_ids { exchange.origin } else { self.count };
         self.columns.push(self.count, origin, exchange);
+        self.bytes += exchange.weight_bytes();
         self.count += 1;
-        if self.columns.is_full() { self.flush() } else { Ok(()) }
+        let is_full = self.columns.rows >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     /// Completes the footer and gives the file its name. `meta`'s counts are filled in here; returns them as written.
@@ -190,46 +195,72 @@ impl TraceWriter {
         if self.columns.rows == 0 {
             return Ok(());
         }
+        self.bytes = 0;
         self.file.write(&self.columns.take())
     }
 }
 
-/// Column builders of a trace, in schema order.
-struct Columns {
-    rows: usize,
-    bytes: usize,
-    schema: SchemaRef,
-    id: UInt64Builder,
-    origin: UInt64Builder,
-    copy: UInt32Builder,
-    at_ns: Int64Builder,
-    session: UInt64Builder,
-    seq: UInt32Builder,
-    stream: UInt64Builder,
-    kind: StringBuilder,
-    effect: StringBuilder,
-    txn: StructBuilder,
-    protocol: StringBuilder,
-    version: StringBuilder,
-    endpoint: StringBuilder,
-    collection: StringBuilder,
-    operation: StringBuilder,
-    method: StringBuilder,
-    target: StringBuilder,
-    headers: ListBuilder<StructBuilder>,
-    request: BinaryBuilder,
-    request_bytes: UInt64Builder,
-    response_bytes: UInt64Builder,
-    items: UInt32Builder,
-    status: StringBuilder,
-    ok: BooleanBuilder,
-    first_byte_ns: Int64Builder,
-    latency_ns: Int64Builder,
-    answer_hash: UInt64Builder,
-    answer_ids: ListBuilder<StringBuilder>,
-    yields: ListBuilder<StructBuilder>,
-    response: BinaryBuilder,
-    flags: ListBuilder<StringBuilder>,
+/// A struct of column builders in schema order, written down once: each column's name, builder and how it begins. Makes `new` and
+/// `take`, which gives the rows gathered so far.
+macro_rules! columns {
+    ($(#[$doc:meta])* $schema:path { $($column:ident: $kind:ty = $begin:expr),+ $(,)? }) => {
+        $(#[$doc])*
+        struct Columns {
+            rows: usize,
+            schema: SchemaRef,
+            $($column: $kind),+
+        }
+
+        impl Columns {
+            fn new() -> Self {
+                Self { rows: 0, schema: $schema(), $($column: $begin),+ }
+            }
+
+            fn take(&mut self) -> RecordBatch {
+                self.rows = 0;
+                let columns: Vec<ArrayRef> = vec![$(Arc::new(self.$column.finish())),+];
+                RecordBatch::try_new(self.schema.clone(), columns).expect("the builders stand in schema order")
+            }
+        }
+    };
+}
+pub(crate) use columns;
+
+columns! {
+    /// Column builders of a trace, in schema order.
+    schema::trace {
+        id: UInt64Builder = UInt64Builder::new(),
+        origin: UInt64Builder = UInt64Builder::new(),
+        copy: UInt32Builder = UInt32Builder::new(),
+        at_ns: Int64Builder = Int64Builder::new(),
+        session: UInt64Builder = UInt64Builder::new(),
+        seq: UInt32Builder = UInt32Builder::new(),
+        stream: UInt64Builder = UInt64Builder::new(),
+        kind: StringBuilder = StringBuilder::new(),
+        effect: StringBuilder = StringBuilder::new(),
+        txn: StructBuilder = StructBuilder::from_fields(schema::txn_fields(), 0),
+        protocol: StringBuilder = StringBuilder::new(),
+        version: StringBuilder = StringBuilder::new(),
+        endpoint: StringBuilder = StringBuilder::new(),
+        collection: StringBuilder = StringBuilder::new(),
+        operation: StringBuilder = StringBuilder::new(),
+        method: StringBuilder = StringBuilder::new(),
+        target: StringBuilder = StringBuilder::new(),
+        headers: ListBuilder<StructBuilder> = struct_list(schema::header_fields()),
+        request: BinaryBuilder = BinaryBuilder::new(),
+        request_bytes: UInt64Builder = UInt64Builder::new(),
+        response_bytes: UInt64Builder = UInt64Builder::new(),
+        items: UInt32Builder = UInt32Builder::new(),
+        status: StringBuilder = StringBuilder::new(),
+        ok: BooleanBuilder = BooleanBuilder::new(),
+        first_byte_ns: Int64Builder = Int64Builder::new(),
+        latency_ns: Int64Builder = Int64Builder::new(),
+        answer_hash: UInt64Builder = UInt64Builder::new(),
+        answer_ids: ListBuilder<StringBuilder> = text_list(),
+        yields: ListBuilder<StructBuilder> = struct_list(schema::yield_fields()),
+        response: BinaryBuilder = BinaryBuilder::new(),
+        flags: ListBuilder<StringBuilder> = text_list(),
+    }
 }
 
 fn text_list() -> ListBuilder<StringBuilder> {
@@ -250,52 +281,8 @@ pub(crate) fn push_txn(column: &mut StructBuilder, txn: Option<(&str, &str)>) {
 }
 
 impl Columns {
-    fn new() -> Self {
-        Self {
-            rows: 0,
-            bytes: 0,
-            schema: schema::trace(),
-            id: UInt64Builder::new(),
-            origin: UInt64Builder::new(),
-            copy: UInt32Builder::new(),
-            at_ns: Int64Builder::new(),
-            session: UInt64Builder::new(),
-            seq: UInt32Builder::new(),
-            stream: UInt64Builder::new(),
-            kind: StringBuilder::new(),
-            effect: StringBuilder::new(),
-            txn: StructBuilder::from_fields(schema::txn_fields(), 0),
-            protocol: StringBuilder::new(),
-            version: StringBuilder::new(),
-            endpoint: StringBuilder::new(),
-            collection: StringBuilder::new(),
-            operation: StringBuilder::new(),
-            method: StringBuilder::new(),
-            target: StringBuilder::new(),
-            headers: struct_list(schema::header_fields()),
-            request: BinaryBuilder::new(),
-            request_bytes: UInt64Builder::new(),
-            response_bytes: UInt64Builder::new(),
-            items: UInt32Builder::new(),
-            status: StringBuilder::new(),
-            ok: BooleanBuilder::new(),
-            first_byte_ns: Int64Builder::new(),
-            latency_ns: Int64Builder::new(),
-            answer_hash: UInt64Builder::new(),
-            answer_ids: text_list(),
-            yields: struct_list(schema::yield_fields()),
-            response: BinaryBuilder::new(),
-            flags: text_list(),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX
-    }
-
     fn push(&mut self, id: u64, origin: u64, exchange: &Exchange) {
         self.rows += 1;
-        self.bytes += exchange.weight_bytes();
         self.push_place(id, origin, exchange);
         self.push_names(exchange);
         self.push_request(exchange);
@@ -361,44 +348,5 @@ impl Columns {
             self.flags.values().append_value(flag.as_str());
         }
         self.flags.append(true);
-    }
-
-    fn take(&mut self) -> RecordBatch {
-        self.rows = 0;
-        self.bytes = 0;
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.id.finish()),
-            Arc::new(self.origin.finish()),
-            Arc::new(self.copy.finish()),
-            Arc::new(self.at_ns.finish()),
-            Arc::new(self.session.finish()),
-            Arc::new(self.seq.finish()),
-            Arc::new(self.stream.finish()),
-            Arc::new(self.kind.finish()),
-            Arc::new(self.effect.finish()),
-            Arc::new(self.txn.finish()),
-            Arc::new(self.protocol.finish()),
-            Arc::new(self.version.finish()),
-            Arc::new(self.endpoint.finish()),
-            Arc::new(self.collection.finish()),
-            Arc::new(self.operation.finish()),
-            Arc::new(self.method.finish()),
-            Arc::new(self.target.finish()),
-            Arc::new(self.headers.finish()),
-            Arc::new(self.request.finish()),
-            Arc::new(self.request_bytes.finish()),
-            Arc::new(self.response_bytes.finish()),
-            Arc::new(self.items.finish()),
-            Arc::new(self.status.finish()),
-            Arc::new(self.ok.finish()),
-            Arc::new(self.first_byte_ns.finish()),
-            Arc::new(self.latency_ns.finish()),
-            Arc::new(self.answer_hash.finish()),
-            Arc::new(self.answer_ids.finish()),
-            Arc::new(self.yields.finish()),
-            Arc::new(self.response.finish()),
-            Arc::new(self.flags.finish()),
-        ];
-        RecordBatch::try_new(self.schema.clone(), columns).expect("the builders stand in schema order")
     }
 }
