@@ -14,7 +14,7 @@ use crate::parse;
 
 /// Rate over time, arrivals, warm-up.
 #[derive(Args)]
-pub struct Words {
+pub struct RateWords {
     /// How much faster than recorded: any number above 0, or `max` for as fast as the target answers
     #[arg(long, value_name = "X|max", default_value = "1", allow_hyphen_values = true, conflicts_with_all = ["rate", "profile"])]
     speed: Speed,
@@ -49,7 +49,7 @@ impl FromStr for Speed {
     }
 }
 
-impl Words {
+impl RateWords {
     /// How fast.
     ///
     /// # Errors

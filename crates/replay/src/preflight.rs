@@ -130,6 +130,9 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
     let curve = survey.curve.curve().repeated(repeats);
     let timing = Timing::of(options, &Known { requests, peak_per_s: survey.peak_per_s, span_ns, curve: &curve });
     let (scheduled, addressed) = (timing.scheduled, survey.addressed());
+    let forgotten = (setup_forgotten > 0)
+        .then(|| format!("{setup_forgotten} setup rows are left out: too many sessions to remember which of them are wanted"));
+    let notes = timing.notes.into_iter().chain(forgotten).collect();
     let connections = (options.connections_max as u64).min(scheduled.unwrap_or(u64::MAX).max(options.open_connections as u64));
     let records_bytes = requests * RECORD_BYTES as u64 + survey.request_bytes;
     let gathered_bytes = if options.pacing == Pacing::Open { 0 } else { records_bytes };
@@ -159,7 +162,7 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
         gathered_bytes,
         disk_bytes: (scheduled.unwrap_or(requests) * OUTCOME_BYTES + gathered_bytes, free_bytes(&options.out)?),
         trace_hash: hash_of(&options.trace)?,
-        notes: timing.notes,
+        notes,
         asked: timing.asked,
         content,
         curve,

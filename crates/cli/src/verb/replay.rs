@@ -14,8 +14,9 @@ use trace::RunNs;
 use super::series::Asked;
 use super::{Done, series};
 use crate::failure::Failure;
+use crate::rate::{self, RateWords};
 use crate::selection::SelectionWords;
-use crate::{interrupt, output, parse, rate};
+use crate::{interrupt, output, parse};
 
 const EXAMPLE: &str = "Examples:
   rehearsal serve vectors --listen 127.0.0.1:6333 &
@@ -57,7 +58,7 @@ pub struct Words {
     #[arg(long)]
     interleave: bool,
     #[command(flatten)]
-    rate: rate::Words,
+    rate: RateWords,
     /// What a request waits for besides its instant: nothing; the earlier answers of its session, plus the recorded think time; or a user
     /// of a closed loop who is free
     #[arg(long, value_name = "KIND", value_enum)]
