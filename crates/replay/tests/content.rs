@@ -122,6 +122,10 @@ proptest! {
         }
         let copies: HashSet<(u64, u32)> = looped.iter().map(|(id, .., copy)| (*id, *copy)).collect();
         prop_assert_eq!(copies.len(), looped.len());
+        // No two passes share a copy number, so that in a scaled trace (origin, copy) stays unique, too.
+        let by_pass = looped.chunks(count).map(|pass| pass.iter().map(|row| row.3).collect::<HashSet<u32>>());
+        let all: HashSet<u32> = looped.iter().map(|row| row.3).collect();
+        prop_assert_eq!(all.len(), by_pass.map(|copies| copies.len()).sum::<usize>());
         let sessions: Vec<HashSet<u64>> = looped.chunks(count).map(|pass| pass.iter().map(|row| row.2).collect()).collect();
         let all: HashSet<u64> = sessions.iter().flatten().copied().collect();
         prop_assert_eq!(all.len(), sessions.iter().map(HashSet::len).sum::<usize>());
