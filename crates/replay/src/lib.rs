@@ -52,6 +52,7 @@ mod slices;
 mod spool;
 mod stop;
 pub mod target;
+mod text;
 mod timing;
 mod users;
 mod worker;

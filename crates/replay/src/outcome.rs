@@ -1,10 +1,9 @@
 //! What workers tell the recorder: fixed-size records, handed over in blocks.
 
-use std::sync::Arc;
-
 use trace::{ErrorClass, RunNs};
 
 use crate::limits::OUTCOMES_BLOCK_MAX;
+use crate::text::Text;
 
 /// What happened to one request. Times are ns since run start, durations ns.
 #[derive(Debug, Clone)]
@@ -47,8 +46,8 @@ pub struct Outcome {
     pub request_bytes: u64,
     /// On the wire.
     pub response_bytes: u64,
-    /// Name and id of its unit of work.
-    pub txn: Option<Arc<(String, String)>>,
+    /// The id of its unit of work, whose name is the label's.
+    pub txn: Option<Text>,
 }
 
 impl Outcome {

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::list::{Links, List};
 
 /// Number of a connection's place, below the limit.
@@ -49,7 +51,7 @@ pub struct Pool {
     unused: Vec<Slot>,
     links: Links,
     idle: Vec<List>,
-    of_session: HashMap<(u64, u32), Slot>,
+    of_session: HashMap<(u64, u32), Slot, RandomState>,
 }
 
 impl Pool {
@@ -62,7 +64,7 @@ impl Pool {
             unused: (0..connections_max as Slot).rev().collect(),
             links: Links::default(),
             idle: vec![List::default(); targets],
-            of_session: HashMap::new(),
+            of_session: HashMap::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
+use foldhash::fast::RandomState;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use trace::{Effect, Row, TraceNs, trace_files};
@@ -369,7 +370,7 @@ struct Survey {
     curve: CurveCounts,
     second: (i64, u64),
     peak_per_s: u64,
-    starts: HashMap<u64, TraceNs>,
+    starts: HashMap<u64, TraceNs, RandomState>,
 }
 
 impl Survey {

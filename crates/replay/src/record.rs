@@ -20,6 +20,7 @@ use crate::request::{Label, Labels};
 use crate::slices::{Measured, Slices, VALUE_NS_MAX};
 use crate::stop::Stop;
 use crate::target::Targets;
+use crate::text::Text;
 
 /// A part of the outcomes is closed after so many ns: about what a kill can lose.
 const PART_NS: i64 = 5_000_000_000;
@@ -296,7 +297,7 @@ impl<'a> Recorder<'a> {
             conn: outcome.conn,
             kind: label.kind,
             effect: label.effect,
-            txn: outcome.txn.as_deref().map(|(name, id)| (&**name, &**id)),
+            txn: label.txn.as_deref().zip(outcome.txn.as_ref().map(Text::as_str)),
             protocol: &label.protocol,
             collection: &label.collection,
             operation: &label.operation,

@@ -1,17 +1,20 @@
 //! Requests as they travel from the reader to a worker: prepared bytes, and what their outcome will have to say.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
 use trace::{Effect, Flag, Kind, Row, RunNs};
 use wire::http1::{Request, encode_request};
-use xxhash_rust::xxh3::Xxh3;
+
+use foldhash::fast::RandomState;
 
 use crate::content::Place;
 use crate::limits::{LABELS_MAX, LOOKAHEAD_BYTES_MAX, OTHER};
 use crate::spool::Next;
 use crate::target::{Target, Targets};
+use crate::text::Text;
 use crate::{Error, Result};
 
 /// What many requests have in common. A request carries its number in [`Labels`].
@@ -27,6 +30,8 @@ pub struct Label {
     pub collection: String,
     /// As recorded.
     pub operation: String,
+    /// The name of the unit of work, where there is one.
+    pub txn: Option<String>,
     /// Number of its target in [`Targets::list`].
     pub target: usize,
 }
@@ -70,8 +75,8 @@ pub struct Planned {
     pub items: u32,
     /// Whether it can be sent at all.
     pub sendable: bool,
-    /// Name and id of its unit of work.
-    pub txn: Option<Arc<(String, String)>>,
+    /// The id of its unit of work, whose name is the label's.
+    pub txn: Option<Text>,
     /// What is to be sent when it is over; nothing in open pacing.
     pub next: Option<Next>,
 }
@@ -261,7 +266,7 @@ pub struct Preparer {
     targets: Arc<Targets>,
     added: Vec<Added>,
     labels: Arc<Labels>,
-    known: HashMap<u64, (u32, Arc<Label>)>,
+    known: HashMap<u64, (u32, Arc<Label>), RandomState>,
     path: String,
     merged: u64,
 }
@@ -270,7 +275,7 @@ impl Preparer {
     /// Requests for `targets` with these headers added.
     #[must_use]
     pub fn new(targets: Arc<Targets>, added: Vec<Added>, labels: Arc<Labels>) -> Self {
-        Self { targets, added, labels, known: HashMap::new(), path: String::new(), merged: 0 }
+        Self { targets, added, labels, known: HashMap::default(), path: String::new(), merged: 0 }
     }
 
     /// Requests whose label is [`OTHER`], since there were too many different ones.
@@ -297,7 +302,7 @@ impl Preparer {
             due,
             items: row.items(),
             sendable,
-            txn: row.txn().map(|(name, id)| Arc::new((name.to_owned(), id.to_owned()))),
+            txn: row.txn().map(|(_, id)| id.into()),
             next: None,
         }
     }
@@ -318,7 +323,7 @@ impl Preparer {
     }
 
     fn label(&mut self, row: &Row<'_>, target: usize) -> u32 {
-        let mut key = key_of(row, target);
+        let mut key = self.key_of(row, target);
         while let Some((number, label)) = self.known.get(&key) {
             if fits(label, row, target) {
                 return *number;
@@ -334,6 +339,7 @@ impl Preparer {
             protocol: row.protocol().to_owned(),
             collection: name(row.collection()),
             operation: name(row.operation()),
+            txn: row.txn().map(|(txn, _)| name(txn)),
             target,
         });
         if full {
@@ -342,6 +348,13 @@ impl Preparer {
         let number = self.labels.add(label.clone());
         self.known.insert(key, (number, label));
         number
+    }
+
+    fn key_of(&self, row: &Row<'_>, target: usize) -> u64 {
+        let mut hash = self.known.hasher().build_hasher();
+        (row.operation(), row.collection(), row.protocol(), row.txn().map(|(name, _)| name)).hash(&mut hash);
+        (row.kind() as u8, row.effect() as u8, target).hash(&mut hash);
+        hash.finish()
     }
 
     /// The number of a label without names of its own; there are as many as kinds, effects, protocols and targets give.
@@ -354,20 +367,11 @@ impl Preparer {
     }
 }
 
-fn key_of(row: &Row<'_>, target: usize) -> u64 {
-    let mut hash = Xxh3::new();
-    for text in [row.operation(), row.collection(), row.protocol()] {
-        hash.update(text.as_bytes());
-        hash.update(&[0xff]);
-    }
-    hash.update(&[row.kind() as u8, row.effect() as u8, target as u8]);
-    hash.digest()
-}
-
 fn fits(label: &Label, row: &Row<'_>, target: usize) -> bool {
     label.operation == row.operation()
         && label.collection == row.collection()
         && label.protocol == row.protocol()
+        && label.txn.as_deref() == row.txn().map(|(name, _)| name)
         && (label.kind, label.effect, label.target) == (row.kind(), row.effect(), target)
 }
 

@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
 use trace::{RunNs, TraceNs};
 
 use crate::arrivals::Drawn;
@@ -181,8 +182,8 @@ struct Start {
 /// Session starts in two generations: when the young one is full the old one is forgotten, so a session that goes on is kept.
 #[derive(Default)]
 struct Starts {
-    young: HashMap<u64, Start>,
-    old: HashMap<u64, Start>,
+    young: HashMap<u64, Start, RandomState>,
+    old: HashMap<u64, Start, RandomState>,
     forgotten: u64,
 }
 

@@ -290,7 +290,9 @@ impl Worker {
             if !self.take_next(now)? {
                 return Ok(false);
             }
-            now = self.clock.now();
+            if !self.terms.closed {
+                now = self.clock.now();
+            }
         }
         Ok(true)
     }

@@ -247,7 +247,8 @@ fn azure_compressed() {
 }
 
 /// The overlap row of the table in §1.2 is one draw of the shifts. It lies within three standard deviations of ours (20 draws: 1.17 ±
-/// 0.11, 2.25 ± 0.18, 12.8 ± 0.7, 63.6 ± 1.0), and our mean within 10 % of it.
+/// 0.11, 2.25 ± 0.18, 12.8 ± 0.7, 63.6 ± 1.0), and our mean within 20 % of it: 2.13 besides three standard errors of four draws. The
+/// seed depends on the bytes of the trace's file, so another encoding makes other draws.
 #[test]
 fn azure_overlapped() {
     const DRAWS: u64 = 4;
@@ -262,7 +263,7 @@ fn azure_overlapped() {
         let mean = draws.iter().map(|draw| draw[i]).sum::<f64>() / DRAWS as f64;
         let deviation = (draws.iter().map(|draw| (draw[i] - mean).powi(2)).sum::<f64>() / (DRAWS - 1) as f64).sqrt();
         assert!((expected - mean).abs() <= 3.0 * deviation, "window {i}: {mean} ± {deviation}, not {expected}");
-        near("mean of the draws", Some(mean), Some(expected), 0.1);
+        near("mean of the draws", Some(mean), Some(expected), 0.2);
     }
 }
 

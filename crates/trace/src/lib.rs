@@ -3,6 +3,7 @@
 //! A *trace* is exchanges in time order ([`Exchange`], [`TraceWriter`], [`TraceReader`]); a *run* is the directory of files that one
 //! replay leaves behind ([`OutcomeRow`], [`OutcomeWriter`], [`LatencyWriter`], [`RunInfo`]). Everything else meets in these files.
 
+mod columns;
 mod error;
 mod exchange;
 mod issue;

@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Float32Builder, Int64Builder, RecordBatch, StringBuilder, StructBuilder, UInt32Builder,
-    UInt64Builder,
-};
-use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::data_type::{BoolType, FloatType, Int32Type, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
 
+use crate::columns::{Names, Numbers, OptionalNumbers, RowGroup, Texts};
 use crate::exchange::closed_names;
-use crate::limits::{BATCH_ROWS_MAX, PART_ROWS_MAX};
-use crate::write::{ParquetFile, columns, push_txn};
-use crate::{Effect, Kind, Result, RunNs, parts, schema};
+use crate::limits::{OUTCOME_GROUP_ROWS_MAX, PART_ROWS_MAX};
+use crate::write::write_error;
+use crate::{AtomicFile, Effect, Error, Kind, Result, RunNs, parts, schema};
 
 closed_names! {
     /// Why a request has no good answer. A bad status is not a class: it is `ok = false` with the status beside it.
@@ -128,7 +127,7 @@ pub struct OutcomeWriter {
     part: u32,
     part_rows: usize,
     rows: u64,
-    file: Option<ParquetFile>,
+    file: Option<PartFile>,
     columns: Columns,
 }
 
@@ -136,7 +135,7 @@ impl OutcomeWriter {
     /// Begins the outcomes of the run in `dir`, which must exist.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), part: 0, part_rows: 0, rows: 0, file: None, columns: Columns::new() }
+        Self { dir: dir.to_owned(), part: 0, part_rows: 0, rows: 0, file: None, columns: Columns::default() }
     }
 
     /// Appends one outcome.
@@ -147,7 +146,7 @@ impl OutcomeWriter {
         self.columns.push(row);
         self.rows += 1;
         self.part_rows += 1;
-        if self.columns.rows >= BATCH_ROWS_MAX {
+        if self.columns.rows >= OUTCOME_GROUP_ROWS_MAX {
             self.flush()?;
         }
         if self.part_rows >= PART_ROWS_MAX { self.roll() } else { Ok(()) }
@@ -160,7 +159,7 @@ impl OutcomeWriter {
     pub fn roll(&mut self) -> Result<()> {
         self.flush()?;
         if let Some(file) = self.file.take() {
-            file.finish(Vec::new())?;
+            file.finish()?;
             self.part += 1;
             self.part_rows = 0;
         }
@@ -181,52 +180,90 @@ impl OutcomeWriter {
         if self.columns.rows == 0 {
             return Ok(());
         }
-        let batch = self.columns.take();
-        self.file()?.write(&batch)
-    }
-
-    fn file(&mut self) -> Result<&mut ParquetFile> {
         if self.file.is_none() {
-            let path = self.dir.join(parts::file_name(self.part, self.part));
-            self.file = Some(ParquetFile::create(&path, schema::OUTCOMES, schema::outcomes())?);
+            self.file = Some(PartFile::create(self.dir.join(parts::file_name(self.part, self.part)))?);
         }
-        Ok(self.file.as_mut().expect("made above"))
+        let Some(PartFile { writer, path }) = &mut self.file else { return Ok(()) };
+        self.columns.write(writer).map_err(|e| write_error(path, e))
     }
 }
 
-columns! {
-    /// Column builders of the outcomes, in schema order.
-    schema::outcomes {
-        id: UInt64Builder = UInt64Builder::new(),
-        copy: UInt32Builder = UInt32Builder::new(),
-        phase: StringBuilder = StringBuilder::new(),
-        worker: UInt32Builder = UInt32Builder::new(),
-        session: UInt64Builder = UInt64Builder::new(),
-        stream: UInt64Builder = UInt64Builder::new(),
-        conn: UInt64Builder = UInt64Builder::new(),
-        kind: StringBuilder = StringBuilder::new(),
-        effect: StringBuilder = StringBuilder::new(),
-        txn: StructBuilder = StructBuilder::from_fields(schema::txn_fields(), 0),
-        protocol: StringBuilder = StringBuilder::new(),
-        collection: StringBuilder = StringBuilder::new(),
-        operation: StringBuilder = StringBuilder::new(),
-        target: StringBuilder = StringBuilder::new(),
-        due_ns: Int64Builder = Int64Builder::new(),
-        blocked_ns: Int64Builder = Int64Builder::new(),
-        queued_ns: Int64Builder = Int64Builder::new(),
-        sent_ns: Int64Builder = Int64Builder::new(),
-        first_byte_ns: Int64Builder = Int64Builder::new(),
-        done_ns: Int64Builder = Int64Builder::new(),
-        connect_ns: Int64Builder = Int64Builder::new(),
-        status: StringBuilder = StringBuilder::new(),
-        ok: BooleanBuilder = BooleanBuilder::new(),
-        error: StringBuilder = StringBuilder::new(),
-        items: UInt32Builder = UInt32Builder::new(),
-        request_bytes: UInt64Builder = UInt64Builder::new(),
-        response_bytes: UInt64Builder = UInt64Builder::new(),
-        matched: StringBuilder = StringBuilder::new(),
-        recall: Float32Builder = Float32Builder::new(),
+/// A part being written.
+struct PartFile {
+    writer: SerializedFileWriter<AtomicFile>,
+    path: PathBuf,
+}
+
+impl PartFile {
+    fn create(path: PathBuf) -> Result<Self> {
+        let file = AtomicFile::create(&path)?;
+        let properties = Arc::new(schema::properties(schema::OUTCOMES, Vec::new()));
+        let columns = ArrowSchemaConverter::new().convert(&schema::outcomes());
+        let open = |columns: parquet::schema::types::SchemaDescriptor| {
+            SerializedFileWriter::new(file, columns.root_schema_ptr(), properties)
+        };
+        let writer = columns.and_then(open).map_err(|e| Error::parquet(&path, e))?;
+        Ok(Self { writer, path })
     }
+
+    fn finish(self) -> Result<()> {
+        let Self { writer, path } = self;
+        writer.into_inner().map_err(|e| write_error(&path, e))?.commit()
+    }
+}
+
+macro_rules! columns {
+    ($($name:ident: $column:ty),+ $(,)?) => {
+        /// Columns of the outcomes, in schema order.
+        #[derive(Default)]
+        struct Columns {
+            rows: usize,
+            $($name: $column,)+
+        }
+
+        impl Columns {
+            /// Writes all rows as one row group.
+            fn write(&mut self, file: &mut SerializedFileWriter<AtomicFile>) -> parquet::errors::Result<()> {
+                let mut group = RowGroup::begin(file)?;
+                self.rows = 0;
+                $(self.$name.write(&mut group)?;)+
+                group.finish()
+            }
+        }
+    };
+}
+
+columns! {
+    id: Numbers<Int64Type>,
+    copy: Numbers<Int32Type>,
+    phase: Names,
+    worker: Numbers<Int32Type>,
+    session: Numbers<Int64Type>,
+    stream: Numbers<Int64Type>,
+    conn: Numbers<Int64Type>,
+    kind: Names,
+    effect: Names,
+    txn_name: Names,
+    txn_id: Texts,
+    protocol: Names,
+    collection: Names,
+    operation: Names,
+    target: Names,
+    due_ns: Numbers<Int64Type>,
+    blocked_ns: Numbers<Int64Type>,
+    queued_ns: Numbers<Int64Type>,
+    sent_ns: OptionalNumbers<Int64Type>,
+    first_byte_ns: OptionalNumbers<Int64Type>,
+    done_ns: OptionalNumbers<Int64Type>,
+    connect_ns: OptionalNumbers<Int64Type>,
+    status: Names,
+    ok: Numbers<BoolType>,
+    error: Names,
+    items: Numbers<Int32Type>,
+    request_bytes: Numbers<Int64Type>,
+    response_bytes: Numbers<Int64Type>,
+    matched: Names,
+    recall: OptionalNumbers<FloatType>,
 }
 
 impl Columns {
@@ -238,40 +275,41 @@ impl Columns {
     }
 
     fn push_identity(&mut self, row: &OutcomeRow<'_>) {
-        self.id.append_value(row.id);
-        self.copy.append_value(row.copy);
-        self.phase.append_value(row.phase);
-        self.worker.append_value(row.worker);
-        self.session.append_value(row.session);
-        self.stream.append_value(row.stream);
-        self.conn.append_value(row.conn);
-        self.kind.append_value(row.kind.as_str());
-        self.effect.append_value(row.effect.as_str());
-        push_txn(&mut self.txn, row.txn);
-        self.protocol.append_value(row.protocol);
-        self.collection.append_value(row.collection);
-        self.operation.append_value(row.operation);
-        self.target.append_value(row.target);
+        self.id.push(row.id.cast_signed());
+        self.copy.push(row.copy.cast_signed());
+        self.phase.push(Some(row.phase));
+        self.worker.push(row.worker.cast_signed());
+        self.session.push(row.session.cast_signed());
+        self.stream.push(row.stream.cast_signed());
+        self.conn.push(row.conn.cast_signed());
+        self.kind.push(Some(row.kind.as_str()));
+        self.effect.push(Some(row.effect.as_str()));
+        self.txn_name.push(row.txn.map(|(name, _)| name));
+        self.txn_id.push(row.txn.map(|(_, id)| id));
+        self.protocol.push(Some(row.protocol));
+        self.collection.push(Some(row.collection));
+        self.operation.push(Some(row.operation));
+        self.target.push(Some(row.target));
     }
 
     fn push_times(&mut self, row: &OutcomeRow<'_>) {
-        self.due_ns.append_value(row.due.ns());
-        self.blocked_ns.append_value(row.blocked_ns);
-        self.queued_ns.append_value(row.queued_ns);
-        self.sent_ns.append_option(row.sent.map(RunNs::ns));
-        self.first_byte_ns.append_option(row.first_byte.map(RunNs::ns));
-        self.done_ns.append_option(row.done.map(RunNs::ns));
-        self.connect_ns.append_option(row.connect_ns);
+        self.due_ns.push(row.due.ns());
+        self.blocked_ns.push(row.blocked_ns);
+        self.queued_ns.push(row.queued_ns);
+        self.sent_ns.push(row.sent.map(RunNs::ns));
+        self.first_byte_ns.push(row.first_byte.map(RunNs::ns));
+        self.done_ns.push(row.done.map(RunNs::ns));
+        self.connect_ns.push(row.connect_ns);
     }
 
     fn push_answer(&mut self, row: &OutcomeRow<'_>) {
-        self.status.append_option(row.status);
-        self.ok.append_value(row.ok);
-        self.error.append_option(row.error.map(ErrorClass::as_str));
-        self.items.append_value(row.items);
-        self.request_bytes.append_value(row.request_bytes);
-        self.response_bytes.append_value(row.response_bytes);
-        self.matched.append_option(row.matched);
-        self.recall.append_option(row.recall);
+        self.status.push(row.status);
+        self.ok.push(row.ok);
+        self.error.push(row.error.map(ErrorClass::as_str));
+        self.items.push(row.items.cast_signed());
+        self.request_bytes.push(row.request_bytes.cast_signed());
+        self.response_bytes.push(row.response_bytes.cast_signed());
+        self.matched.push(row.matched);
+        self.recall.push(row.recall);
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, AsArray, BinaryViewArray, BooleanArray, Int64Array, ListArray, RecordBatch, StringArray, StringViewArray, StructArray,
-    UInt32Array, UInt64Array,
+    Array, AsArray, BinaryViewArray, BooleanArray, Int64Array, ListArray, RecordBatch, StringViewArray, StructArray, UInt32Array,
+    UInt64Array,
 };
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
@@ -209,16 +209,18 @@ fn int_column<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int64Array> 
 
 /// The trace schema with texts and bodies as views into the pages, so that reading copies neither.
 fn view_schema() -> SchemaRef {
-    let view = |field: &Arc<Field>| {
-        let kind = match field.data_type() {
-            DataType::Utf8 => DataType::Utf8View,
-            DataType::Binary => DataType::BinaryView,
-            other => other.clone(),
-        };
-        field.as_ref().clone().with_data_type(kind)
+    Arc::new(Schema::new(schema::trace().fields().iter().map(view).collect::<Vec<_>>()))
+}
+
+fn view(field: &Arc<Field>) -> Arc<Field> {
+    let kind = match field.data_type() {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Binary => DataType::BinaryView,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(view).collect()),
+        DataType::List(item) => DataType::List(view(item)),
+        other => other.clone(),
     };
-    let fields: Vec<Field> = schema::trace().fields().iter().map(view).collect();
-    Arc::new(Schema::new(fields))
+    Arc::new(field.as_ref().clone().with_data_type(kind))
 }
 
 macro_rules! batch_columns {
@@ -416,7 +418,7 @@ impl<'a> Row<'a> {
         let (range, pairs) = self.list(self.batch.headers.as_ref());
         range.map(move |i| {
             let pairs = pairs.expect("a range is empty without a list").as_struct();
-            (text(pairs.column(0), i), pairs.column(1).as_binary::<i32>().value(i))
+            (text(pairs.column(0), i), pairs.column(1).as_binary_view().value(i))
         })
     }
 
@@ -508,7 +510,7 @@ fn owned_header((name, value): (&str, &[u8])) -> Header {
     Header { name: name.into(), value: Bytes::copy_from_slice(value) }
 }
 
-/// The text at `index` of a column inside a list or struct, which the reader gives as plain strings.
+/// The text at `index` of a column inside a list or struct.
 fn text(column: &dyn Array, index: usize) -> &str {
-    column.as_any().downcast_ref::<StringArray>().map_or("", |texts| texts.value(index))
+    column.as_any().downcast_ref::<StringViewArray>().map_or("", |texts| texts.value(index))
 }

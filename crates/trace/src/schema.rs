@@ -178,14 +178,36 @@ pub(crate) fn properties(kind: &str, meta: Vec<KeyValue>) -> WriterProperties {
     builder.build()
 }
 
-/// Instants and counters: nearly every value is new, so a dictionary only costs.
-const DELTA_COLUMNS: &[&str] =
-    &["id", "at_ns", "due_ns", "sent_ns", "first_byte_ns", "done_ns", "latency_ns", "slice_start_ns", "origin", "seq"];
-/// Bodies and digests: nothing repeats.
-const PLAIN_COLUMNS: &[&str] = &["request", "response", "answer_hash"];
+/// Numbers of outcomes and instants: new in nearly every row, or the same in nearly all. Deltas take next to no room for both, and no
+/// look-up in a dictionary.
+const DELTA_COLUMNS: &[&str] = &[
+    "id",
+    "copy",
+    "worker",
+    "session",
+    "stream",
+    "conn",
+    "at_ns",
+    "due_ns",
+    "blocked_ns",
+    "queued_ns",
+    "sent_ns",
+    "first_byte_ns",
+    "done_ns",
+    "connect_ns",
+    "latency_ns",
+    "slice_start_ns",
+    "origin",
+    "seq",
+    "items",
+    "request_bytes",
+    "response_bytes",
+];
+/// Bodies, digests, ids of units of work: nothing repeats.
+const PLAIN_COLUMNS: &[&str] = &["request", "response", "answer_hash", "txn.id"];
 
 fn column_encoding(builder: WriterPropertiesBuilder, column: &str, encoding: Encoding) -> WriterPropertiesBuilder {
-    let path = ColumnPath::from(column);
+    let path = ColumnPath::from(column.split('.').map(str::to_owned).collect::<Vec<_>>());
     builder
         .set_column_dictionary_enabled(path.clone(), false)
         .set_column_encoding(path.clone(), encoding)

@@ -106,7 +106,7 @@ impl ParquetFile {
 }
 
 /// A failed write is nearly always the system's word (disk full), which the codec wraps.
-fn write_error(path: &Path, error: parquet::errors::ParquetError) -> Error {
+pub(crate) fn write_error(path: &Path, error: parquet::errors::ParquetError) -> Error {
     match error {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(error) => Error::io("write", path, *error),

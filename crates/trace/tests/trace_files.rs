@@ -172,6 +172,66 @@ fn parts_are_joined_and_a_wider_part_covers_narrower_ones() {
     assert_eq!(trace::part_files(dir.path()).unwrap(), parts, "a part that a joined one covers does not count twice");
 }
 
+/// What a row of the test below says, as far as its columns are of different kinds.
+type Said = (String, Option<(String, String)>, Option<i64>, Option<String>, u32, bool, Option<f32>);
+
+/// Runs of equal rows and rows that are all different, some values missing.
+fn outcomes_said() -> impl Strategy<Value = Vec<Said>> {
+    let name = || prop::sample::select(vec!["", "a", "käse", "a rather long name of a collection"]).prop_map(str::to_owned);
+    let row = (name(), prop::option::of((name(), ".{0,30}")), prop::option::of(any::<i64>()), prop::option::of(name()));
+    let row = (row, any::<u32>(), any::<bool>(), prop::option::of(any::<f32>().prop_filter("compares", |x| !x.is_nan())));
+    let run = (row, 1_usize..40).prop_map(|(((name, txn, sent, status), items, ok, recall), length)| {
+        vec![(name, txn, sent, status, items, ok, recall); length]
+    });
+    prop::collection::vec(run, 0..40).prop_map(|runs| runs.concat())
+}
+
+/// Reads outcomes with arrays, which the writer does without.
+fn read_said(path: &Path) -> Vec<Said> {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Float32Type, Int64Type, UInt32Type};
+    let file = std::fs::File::open(path).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut said = Vec::new();
+    for batch in reader {
+        let batch = batch.unwrap();
+        assert_eq!(*batch.schema().fields(), *trace::schema::outcomes().fields());
+        let column = |name: &str| batch.column_by_name(name).unwrap().clone();
+        let text = |array: &dyn Array, i| array.is_valid(i).then(|| array.as_string::<i32>().value(i).to_owned());
+        let (txn, sent, recall) = (column("txn"), column("sent_ns"), column("recall"));
+        for i in 0..batch.num_rows() {
+            let part = |n| text(txn.as_struct().column(n), i).unwrap();
+            said.push((
+                text(&column("collection"), i).unwrap(),
+                txn.is_valid(i).then(|| (part(0), part(1))),
+                sent.is_valid(i).then(|| sent.as_primitive::<Int64Type>().value(i)),
+                text(&column("status"), i),
+                column("items").as_primitive::<UInt32Type>().value(i),
+                column("ok").as_boolean().value(i),
+                recall.is_valid(i).then(|| recall.as_primitive::<Float32Type>().value(i)),
+            ));
+        }
+    }
+    said
+}
+
+proptest! {
+    #[test]
+    fn outcomes_are_read_as_they_were_written(said in outcomes_said()) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = trace::OutcomeWriter::new(dir.path());
+        for (name, txn, sent, status, items, ok, recall) in &said {
+            let txn = txn.as_ref().map(|(name, id)| (name.as_str(), id.as_str()));
+            let (sent, status) = (sent.map(trace::RunNs), status.as_deref());
+            let row = trace::OutcomeRow { collection: name, txn, sent, status, items: *items, ok: *ok, recall: *recall, ..outcome(0) };
+            writer.push(&row).unwrap();
+        }
+        writer.finish().unwrap();
+        let parts = trace::part_files(dir.path()).unwrap();
+        prop_assert_eq!(parts.iter().flat_map(|part| read_said(&part.path)).collect::<Vec<_>>(), said);
+    }
+}
+
 fn ids(path: &Path) -> Vec<u64> {
     use arrow::array::AsArray;
     use arrow::datatypes::UInt64Type;

@@ -66,10 +66,12 @@ impl Http1 {
 
     fn ready(&mut self, slot: Slot, flags: epoll::EventFlags, events: &mut Vec<Event>) {
         let Some(connection) = self.connections[slot as usize].as_mut() else { return };
-        let at = self.clock.now();
-        let what =
-            if connection.opening.is_some() { connection.opened(at) } else { connection.proceed(flags, at, &mut self.buffer) };
-        events.extend(what.map(|what| Event { slot, at: self.clock.now(), what }));
+        let happened = if connection.opening.is_some() {
+            connection.opened(self.clock.now())
+        } else {
+            connection.proceed(flags, &self.clock, &mut self.buffer)
+        };
+        events.extend(happened.map(|(at, what)| Event { slot, at, what }));
     }
 }
 
@@ -161,13 +163,14 @@ impl Connection {
         }
     }
 
-    fn opened(&mut self, at: RunNs) -> Option<Happened> {
+    fn opened(&mut self, at: RunNs) -> Option<(RunNs, Happened)> {
         let since = self.opening.take()?;
         let outcome = sockopt::socket_error(&self.socket).and_then(|result| result);
-        Some(match outcome {
+        let what = match outcome {
             Ok(()) => Happened::Opened { connect_ns: Some(at - since) },
             Err(error) => Happened::Failed { class: connect_class(error), received: Received::default() },
-        })
+        };
+        Some((at, what))
     }
 
     fn send(&mut self, request: &[u8]) -> std::result::Result<(), ErrorClass> {
@@ -190,8 +193,8 @@ impl Connection {
         }
     }
 
-    /// Writes and reads what the socket is ready for.
-    fn proceed(&mut self, flags: epoll::EventFlags, at: RunNs, buffer: &mut [MaybeUninit<u8>]) -> Option<Happened> {
+    /// Writes and reads what the socket is ready for. What comes of it happened when the last of its bytes were there.
+    fn proceed(&mut self, flags: epoll::EventFlags, clock: &Clock, buffer: &mut [MaybeUninit<u8>]) -> Option<(RunNs, Happened)> {
         if !self.unsent.is_empty() {
             // A failure to write shows again on reading, after what the server may have said before it closed.
             let sent = self.write(&self.unsent).unwrap_or(self.unsent.len());
@@ -199,12 +202,14 @@ impl Connection {
         }
         let to_the_end = flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
         loop {
-            match rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
-                Ok((([], _), _)) => return Some(self.ended()),
+            let received = rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty());
+            let at = clock.now();
+            match received {
+                Ok((([], _), _)) => return Some((at, self.ended())),
                 Ok(((bytes, rest), _)) => {
                     let drained = !rest.is_empty();
                     if let Some(what) = self.feed(bytes, at) {
-                        return Some(what);
+                        return Some((at, what));
                     }
                     if drained && !to_the_end {
                         return None;
@@ -212,7 +217,7 @@ impl Connection {
                 }
                 Err(Errno::AGAIN) => return None,
                 Err(Errno::INTR) => {}
-                Err(error) => return Some(self.failed(io_class(error))),
+                Err(error) => return Some((at, self.failed(io_class(error)))),
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Requests as bytes, for sending.
 
+use memchr::memchr3;
+
 /// A request to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -81,7 +83,10 @@ fn push_header(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 }
 
 fn push_without_breaks(text: &[u8], out: &mut Vec<u8>) {
-    out.extend(text.iter().filter(|byte| !is_break(**byte)));
+    match memchr3(b'\r', b'\n', 0, text) {
+        None => out.extend_from_slice(text),
+        Some(_) => out.extend(text.iter().filter(|byte| !is_break(**byte))),
+    }
 }
 
 fn is_break(byte: u8) -> bool {
