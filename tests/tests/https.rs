@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rehearsal_tests::{finish, free_port, guarded, missing, rehearsal, run};
+use rehearsal_tests::{finish, free_port, guarded, missing, python, python_says, rehearsal, run};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("test paths are UTF-8")
@@ -62,6 +62,16 @@ fn a_replay_over_tls_trusts_what_the_system_trusts_and_nothing_else() {
     let words = ["replay", text(&trace), "--target", &url, "--wait-ready", "30s", "-o", text(&trusted)];
     let said = finish(rehearsal(&words).env("SSL_CERT_FILE", dir.path().join("cert.pem"))).expect_done();
     assert!(said.out.contains("20 sent, 20 good"), "{}", said.out);
+
+    if let Some(python) = python() {
+        let query = "import duckdb, sys; print(*duckdb.sql(f\"select count(connect_ns), min(connect_ns) > 0, max(connect_ns) < max(done_ns) from '{sys.argv[1]}/outcomes-*.parquet'\").fetchone())";
+        let said = python_says(&python, query, &[text(&trusted)]);
+        let opened: u32 = said.split(' ').next().and_then(|count| count.parse().ok()).expect("a number");
+        assert!(
+            (1..=20).contains(&opened) && said.trim().ends_with("True True"),
+            "connections opened, and that it took time: {said}"
+        );
+    }
 
     let words = ["replay", text(&trace), "--target", &url, "-o", text(&strange)];
     let said = run(&words).expect_code(1);

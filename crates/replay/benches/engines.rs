@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 
 use replay::Clock;
 use replay::driver::{DRIVERS, DriverKind, Happened, Setup};
+use replay::sources::Sources;
 use replay::target::Target;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -44,7 +45,8 @@ fn serve(mut stream: TcpStream) {
 /// Keeps every connection busy until all requests are answered.
 fn cost_us(kind: &DriverKind, target: &Target, requests: u64) -> Result<f64, Box<dyn std::error::Error>> {
     let clock = Clock::starting_in(0);
-    let setup = Setup { clock: &clock, slots: CONNECTIONS as usize, targets: std::slice::from_ref(target) };
+    let setup =
+        Setup { clock: &clock, slots: CONNECTIONS as usize, targets: std::slice::from_ref(target), sources: Sources::default() };
     let mut driver = (kind.open)(&setup)?;
     (0..CONNECTIONS).try_for_each(|slot| driver.open(slot, target)).map_err(|class| class.as_str())?;
     let (mut sent, mut answered, mut events) = (0, 0, Vec::new());

@@ -28,6 +28,7 @@ use crate::reader::{Gathering, Reader, ReaderFigures, Routes};
 use crate::record::{Counts, Recorded, Recorder};
 use crate::request::{Block, Labels, Preparer};
 use crate::schedule::{NEVER, Pace, Schedule};
+use crate::sources::Sources;
 use crate::spool::{ChainOf, Spool};
 use crate::stop::Stop;
 use crate::target::Targets;
@@ -175,10 +176,11 @@ fn run(
             recorder.run(&from_workers)
         })?;
         let mut workers = Vec::new();
+        let sources = preflight.source_addresses;
         for (inbox, terms) in inboxes.into_iter().zip(crew.terms(options)) {
             let lines = Lines { inbox, spool: spool.clone(), recorder: reports.clone(), stop: stop.clone() };
             let (driver, clock, targets) = (crew.drivers[terms.worker as usize], clock.clone(), targets.clone());
-            workers.push(spawn(scope, "worker", move || work(driver, terms, clock, targets, lines))?);
+            workers.push(spawn(scope, "worker", move || work(driver, terms, clock, targets, sources, lines))?);
         }
         drop(reports);
         keep_clocks(options, info, &clock, &when_finished, stop)?;
@@ -290,8 +292,8 @@ impl Crew {
 }
 
 /// What the thread of a worker does.
-fn work(driver: usize, terms: Terms, clock: Clock, targets: Arc<Targets>, lines: Lines) -> Result<()> {
-    let setup = Setup { clock: &clock, slots: terms.connections_max, targets: targets.list() };
+fn work(driver: usize, terms: Terms, clock: Clock, targets: Arc<Targets>, sources: Sources, lines: Lines) -> Result<()> {
+    let setup = Setup { clock: &clock, slots: terms.connections_max, targets: targets.list(), sources };
     let driver = (DRIVERS[driver].open)(&setup)?;
     let failed = |source| Error::io("wait for", "the targets' sockets".as_ref(), source);
     Worker::new(terms, clock, driver, targets, lines).run().map_err(failed)

@@ -49,6 +49,7 @@ pub mod schedule;
 pub mod series;
 pub mod setup;
 mod slices;
+pub mod sources;
 mod spool;
 mod stop;
 pub mod target;

@@ -3,6 +3,8 @@
 
 /// Connections open at once over all workers (`--max-connections`).
 pub const CONNECTIONS_MAX: usize = 1024;
+/// Loopback addresses that connections go out from, where one has too few ports.
+pub const SOURCES_MAX: u8 = 250;
 /// Requests due and not yet answered over all workers (`--max-in-flight`).
 pub const IN_FLIGHT_MAX: usize = 10_000;
 /// Bytes of requests that wait for a connection, over all workers (`--max-queued-bytes`).

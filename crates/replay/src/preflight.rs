@@ -20,9 +20,10 @@ use crate::provenance::hash_file;
 use crate::request::{Added, unreplayable};
 use crate::schedule::Traffic;
 use crate::setup::{addresses_collection, missing_by_target};
+use crate::sources::Sources;
 use crate::spool::RECORD_BYTES;
 use crate::stop::Stop;
-use crate::target::{Scheme, Targets};
+use crate::target::{Scheme, Target, Targets};
 use crate::timing::{Asked, Known, Timing};
 use crate::users::Users;
 use crate::{Error, Result};
@@ -71,8 +72,10 @@ pub struct Preflight {
     pub connections: u64,
     /// Descriptors that takes, and how many this process may have.
     pub descriptors: (u64, u64),
-    /// Local ports that connections to one target may use.
+    /// Local ports that connections to one target may use, on each source address.
     pub ports: u64,
+    /// Source addresses; more than one only for targets on the loopback interface.
+    pub source_addresses: Sources,
     /// Of these, the ones that are opened before the start.
     pub open_connections: u64,
     /// What requests of a session wait for: `open`, `session` or `closed`.
@@ -137,6 +140,7 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
     let connections = (options.connections_max as u64).min(scheduled.unwrap_or(u64::MAX).max(options.open_connections as u64));
     let records_bytes = requests * RECORD_BYTES as u64 + survey.request_bytes;
     let gathered_bytes = if options.pacing == Pacing::Open { 0 } else { records_bytes };
+    let ports = ephemeral_ports();
     Ok(Preflight {
         trace_requests,
         requests,
@@ -156,7 +160,8 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
         collections: survey.collections.into_iter().map(|(name, seen)| (name, seen.requests)).collect(),
         connections,
         descriptors: (connections + DESCRIPTORS_BESIDES, raise_descriptors(connections + DESCRIPTORS_BESIDES)),
-        ports: ephemeral_ports(),
+        ports,
+        source_addresses: sources_for(&targets, connections, ports),
         open_connections: options.open_connections as u64,
         pacing: options.pacing.as_str(),
         users: options.pacing.users().map(Users::most),
@@ -233,12 +238,17 @@ impl Preflight {
                 self.connections
             ));
         }
-        (self.connections > self.ports).then(|| {
+        (self.connections > self.ports_in_all()).then(|| {
             format!(
                 "{} connections need as many local ports and there are {}: lower --max-connections",
-                self.connections, self.ports
+                self.connections,
+                self.ports_in_all()
             )
         })
+    }
+
+    fn ports_in_all(&self) -> u64 {
+        self.ports * self.source_addresses.count()
     }
 
     fn refuse_disk(&self, options: &ReplayOptions) -> Option<String> {
@@ -338,7 +348,11 @@ impl fmt::Display for Preflight {
             if self.open_connections > 0 { format!(", {} opened beforehand", self.open_connections) } else { String::new() };
         writeln!(f, "connections  {} at most{beforehand}", self.connections)?;
         writeln!(f, "descriptors  {} of {}", self.descriptors.0, self.descriptors.1)?;
-        writeln!(f, "ports        {} of {}", self.connections, self.ports)?;
+        write!(f, "ports        {} of {}", self.connections, self.ports_in_all())?;
+        match self.source_addresses.count() {
+            1 => writeln!(f)?,
+            several => writeln!(f, ", going out from {several} loopback addresses, 127.0.0.1 to 127.0.0.{several}")?,
+        }
         writeln!(f, "disk         {} MB of {} MB free", (self.disk_bytes.0 >> 20) + 1, self.disk_bytes.1 >> 20)?;
         if self.gathered_bytes > 0 {
             writeln!(f, "sessions     {} MB of that disk while the run goes on", (self.gathered_bytes >> 20) + 1)?;
@@ -447,11 +461,17 @@ fn raise_descriptors(needed: u64) -> u64 {
     if needed <= soft {
         return soft;
     }
-    let wanted = needed.min(hard);
-    match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }) {
-        Ok(()) => wanted,
-        Err(_) => soft,
-    }
+    // Beyond the hard limit only for whoever may raise that, too.
+    let raised = |wanted: u64| Rlimit { current: Some(wanted), maximum: Some(wanted.max(hard)) };
+    let granted = [needed, needed.min(hard)].into_iter().find(|wanted| setrlimit(Resource::Nofile, raised(*wanted)).is_ok());
+    granted.unwrap_or(soft)
+}
+
+/// Where connections go out. Only the driver for cleartext opens its sockets itself.
+fn sources_for(targets: &Targets, connections: u64, ports: u64) -> Sources {
+    let own =
+        |target: &Target| target.scheme == Scheme::Http && target.address.ip().is_ipv4() && target.address.ip().is_loopback();
+    if targets.list().iter().all(own) { Sources::on_loopback(connections, ports) } else { Sources::default() }
 }
 
 /// Ports that the system gives to outgoing connections; Linux's default range where it does not say.

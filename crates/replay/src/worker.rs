@@ -631,7 +631,7 @@ impl Worker {
             sent: flight.sent,
             first_byte: ending.received.first_byte,
             done: ending.at,
-            connect_ns: flight.connect_ns,
+            connect_ns: flight.connect_ns.or(ending.received.connect_ns),
             status: ending.status,
             error: ending.error,
             items: planned.items,

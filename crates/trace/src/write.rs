@@ -224,7 +224,6 @@ macro_rules! columns {
         }
     };
 }
-pub(crate) use columns;
 
 columns! {
     /// Column builders of a trace, in schema order.
@@ -273,7 +272,7 @@ fn struct_list(fields: arrow::datatypes::Fields) -> ListBuilder<StructBuilder> {
 }
 
 /// Appends a transaction, or its absence, to a struct column of two texts.
-pub(crate) fn push_txn(column: &mut StructBuilder, txn: Option<(&str, &str)>) {
+fn push_txn(column: &mut StructBuilder, txn: Option<(&str, &str)>) {
     let (name, id) = txn.unwrap_or_default();
     column.field_builder::<StringBuilder>(0).expect("txn.name is text").append_value(name);
     column.field_builder::<StringBuilder>(1).expect("txn.id is text").append_value(id);

@@ -4,6 +4,7 @@
 //! `closed` or `reset`, since that is what its user would have seen from a client that does not send twice.
 
 use std::mem::MaybeUninit;
+use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 
 use rustix::event::epoll;
@@ -18,6 +19,7 @@ use super::{Driver, DriverKind, Event, Happened, Received, Setup};
 use crate::clock::{Alarm, Clock, SPIN_NS};
 use crate::limits::ANSWER_HEAD_BYTES_MAX;
 use crate::pool::Slot;
+use crate::sources::Sources;
 use crate::target::{Scheme, Target};
 use crate::{Error, Result};
 
@@ -33,7 +35,7 @@ const ALARM: u64 = u64::MAX;
 
 fn open(setup: &Setup<'_>) -> Result<Box<dyn Driver>> {
     let failed = |source| Error::io("open", "an epoll and a timer descriptor".as_ref(), source);
-    Ok(Box::new(Http1::new(setup.clock, setup.slots).map_err(failed)?))
+    Ok(Box::new(Http1::new(setup).map_err(failed)?))
 }
 
 struct Http1 {
@@ -41,23 +43,35 @@ struct Http1 {
     epoll: OwnedFd,
     alarm: Alarm,
     connections: Vec<Option<Connection>>,
+    sources: Sources,
     buffer: Box<[MaybeUninit<u8>]>,
 }
 
 impl Http1 {
-    fn new(clock: &Clock, slots: usize) -> std::io::Result<Self> {
+    fn new(setup: &Setup<'_>) -> std::io::Result<Self> {
+        let clock = setup.clock.clone();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let alarm = Alarm::new(clock)?;
+        let alarm = Alarm::new(&clock)?;
         epoll::add(&epoll, &alarm, epoll::EventData::new_u64(ALARM), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
-        let connections = std::iter::repeat_with(|| None).take(slots).collect();
-        Ok(Self { clock: clock.clone(), epoll, alarm, connections, buffer: vec![MaybeUninit::uninit(); BUFFER_BYTES].into() })
+        let connections = std::iter::repeat_with(|| None).take(setup.slots).collect();
+        Ok(Self {
+            clock,
+            epoll,
+            alarm,
+            connections,
+            sources: setup.sources,
+            buffer: vec![MaybeUninit::uninit(); BUFFER_BYTES].into(),
+        })
     }
 
-    fn connect(&self, target: &Target) -> std::result::Result<OwnedFd, Errno> {
+    fn connect(&self, slot: Slot, target: &Target) -> std::result::Result<OwnedFd, Errno> {
         let family = if target.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
+        if let Some(source) = self.sources.of(target.address.ip(), slot) {
+            rustix::net::bind(&socket, &SocketAddrV4::new(source, 0))?;
+        }
         match rustix::net::connect(&socket, &target.address) {
             Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
             Err(error) => Err(error),
@@ -78,7 +92,7 @@ impl Http1 {
 impl Driver for Http1 {
     fn open(&mut self, slot: Slot, target: &Target) -> std::result::Result<(), ErrorClass> {
         let at = self.clock.now();
-        let socket = self.connect(target).map_err(connect_class)?;
+        let socket = self.connect(slot, target).map_err(connect_class)?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(slot.into()), flags).map_err(connect_class)?;
         self.connections[slot as usize] = Some(Connection::new(socket, at));
@@ -121,7 +135,9 @@ impl Driver for Http1 {
 fn connect_class(error: Errno) -> ErrorClass {
     match error {
         Errno::CONNREFUSED => ErrorClass::Refused,
-        Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM => ErrorClass::ShedDescriptors,
+        Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::NOBUFS | Errno::NOMEM => {
+            ErrorClass::ShedDescriptors
+        }
         _ => ErrorClass::Connect,
     }
 }

@@ -1,9 +1,12 @@
 //! HTTP/1.1 over TLS, through reqwest: no redirects, no proxies, no retries, no decompression.
 //!
-//! reqwest keeps its own connections. A slot is therefore a place for one request at a time, not a connection: `connect_ns` is not
-//! known, and sizes of answers are those of head and body after TLS, the status line left out.
+//! reqwest keeps its own connections. A slot is therefore a place for one request at a time, not a connection: `connect_ns` stands with
+//! the request for which reqwest opened one, and sizes of answers are those of head and body after TLS, the status line left out.
 
+use std::cell::Cell;
 use std::error::Error as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reqwest::{Client, Method, Request, Response, Url};
@@ -11,6 +14,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
+use tower_layer::Layer;
+use tower_service::Service;
 use trace::{ErrorClass, RunNs};
 use wire::http1::{Conversation, Event as Heard};
 
@@ -64,7 +69,8 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Driver>> {
     let alarm = awaited(&runtime, Alarm::new(setup.clock).map_err(failed)?).map_err(failed)?;
     // Names are looked up once, before the run.
     let pin = |builder: reqwest::ClientBuilder, target: &Target| builder.resolve(&target.host, target.address);
-    let client = setup.targets.iter().fold(builder(CONNECT_TIMEOUT), pin);
+    let timed = builder(CONNECT_TIMEOUT).connector_layer(Timed(setup.clock.clone()));
+    let client = setup.targets.iter().fold(timed, pin);
     let client = client.build().map_err(|e| Error::Refused(format!("no client for HTTPS can be made: {}", reason(&e))))?;
     let (sender, receiver) = unbounded_channel();
     let places = std::iter::repeat_with(Place::default).take(setup.slots).collect();
@@ -122,7 +128,7 @@ impl Driver for Https {
         let request = rebuilt(&place.origin, request).ok_or(ErrorClass::Unreplayable)?;
         let (client, clock, sender, turn) = (self.client.clone(), self.clock.clone(), self.sender.clone(), place.turn);
         let task = async move {
-            let what = exchange(&client, request, &clock).await;
+            let what = CONNECT_NS.scope(Cell::default(), exchange(&client, request, &clock)).await;
             // Nobody listens any more once the driver is gone.
             let _ = sender.send((turn, Event { slot, at: clock.now(), what }));
         };
@@ -158,6 +164,52 @@ impl Driver for Https {
     }
 }
 
+tokio::task_local! {
+    /// How long the connection took that was opened for the request of this task.
+    static CONNECT_NS: Cell<Option<i64>>;
+}
+
+/// Times connections from the call to the end of the TLS handshake.
+#[derive(Clone)]
+struct Timed(Clock);
+
+impl<S> Layer<S> for Timed {
+    type Service = TimedConnector<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TimedConnector { inner, clock: self.0.clone() }
+    }
+}
+
+#[derive(Clone)]
+struct TimedConnector<S> {
+    inner: S,
+    clock: Clock,
+}
+
+impl<S: Service<R>, R> Service<R> for TimedConnector<S>
+where
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = std::result::Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let (clock, since, connecting) = (self.clock.clone(), self.clock.now(), self.inner.call(request));
+        Box::pin(async move {
+            let connection = connecting.await;
+            // One that is finished in the background, since another became free first, is no request's.
+            let _ = CONNECT_NS.try_with(|connect_ns| connect_ns.set(Some(clock.now() - since)));
+            connection
+        })
+    }
+}
+
 /// Takes prepared bytes apart again. reqwest computes the length itself and takes the host from the URL.
 fn rebuilt(origin: &str, bytes: &[u8]) -> Option<Request> {
     let mut conversation = Conversation::new();
@@ -185,6 +237,7 @@ async fn exchange(client: &Client, request: Request, clock: &Clock) -> Happened 
         Ok(response) => response,
         Err(error) => return Happened::Failed { class: class_of(&error), received },
     };
+    received.connect_ns = CONNECT_NS.with(Cell::get);
     received.first_byte = Some(clock.now());
     received.bytes = head_bytes(&response);
     loop {

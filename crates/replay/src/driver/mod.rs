@@ -13,6 +13,7 @@ use trace::{ErrorClass, RunNs};
 use crate::Result;
 use crate::clock::Clock;
 use crate::pool::Slot;
+use crate::sources::Sources;
 use crate::target::{Scheme, Target};
 
 /// One worker's connections to the targets. Each carries one request at a time.
@@ -87,6 +88,8 @@ pub struct Received {
     pub first_byte: Option<RunNs>,
     /// How many, head and body.
     pub bytes: u64,
+    /// How long connecting took, ns, where the driver connects by itself once it has a request for it.
+    pub connect_ns: Option<i64>,
 }
 
 /// What a driver is opened with.
@@ -97,6 +100,8 @@ pub struct Setup<'a> {
     pub slots: usize,
     /// Every target of the run.
     pub targets: &'a [Target],
+    /// Where connections go out.
+    pub sources: Sources,
 }
 
 /// One kind of driver.
