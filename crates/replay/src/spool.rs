@@ -17,6 +17,7 @@ use crate::content::{self, Content};
 use crate::limits::{SESSIONS_MAX, SPOOL_BUFFER_BYTES_MAX};
 use crate::recent::Recent;
 use crate::request::Planned;
+use crate::text::Text;
 use crate::{Error, Result};
 
 /// Where a record lies.
@@ -219,7 +220,7 @@ const PLACE_BYTES: usize = 8 + 4;
 /// Where in a record the link to the next chain is.
 const CHAIN_AT: u64 = NEXT_BYTES as u64;
 /// Bytes of a record that carries neither a unit of work nor a request.
-pub const RECORD_BYTES: usize = NEXT_BYTES + PLACE_BYTES + 58;
+pub const RECORD_BYTES: usize = NEXT_BYTES + PLACE_BYTES + 54;
 
 fn place_bytes(place: Place) -> [u8; PLACE_BYTES] {
     let mut out = [0; PLACE_BYTES];
@@ -244,11 +245,9 @@ fn encode(at: TraceNs, planned: &Planned, request: &[u8], out: &mut Vec<u8>) {
     [*id, *session, *stream].iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
     [*copy, *label, *target, *items].iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
     out.extend_from_slice(&[u8::from(*sendable), u8::from(txn.is_some())]);
-    let (name, unit) = txn.as_deref().map_or(("", ""), |(name, unit)| (name, unit));
-    for text in [name, unit] {
-        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        out.extend_from_slice(text.as_bytes());
-    }
+    let unit = txn.as_ref().map_or("", Text::as_str);
+    out.extend_from_slice(&(unit.len() as u32).to_le_bytes());
+    out.extend_from_slice(unit.as_bytes());
     out.extend_from_slice(request);
 }
 
@@ -261,8 +260,8 @@ fn decode(bytes: &[u8], pass: u64) -> Record<'_> {
     let [id, session, stream] = [(); 3].map(|()| fields.u64());
     let [copy, label, target, items] = [(); 4].map(|()| fields.u32());
     let (sendable, in_txn) = (fields.u8() != 0, fields.u8() != 0);
-    let (name, unit) = (fields.text(), fields.text());
-    let txn = in_txn.then(|| Arc::new((name, unit)));
+    let unit = fields.text();
+    let txn = in_txn.then_some(unit);
     let next = next_place.map(|place| Next { place, pass, beside, gap_ns });
     let planned = Planned { id, copy, label, target, session, stream, due: RunNs(0), items, sendable, txn, next };
     Record { at, next_chain, planned, request: fields.0 }
@@ -301,9 +300,9 @@ impl<'a> Fields<'a> {
         (place.bytes > 0).then_some(place)
     }
 
-    fn text(&mut self) -> String {
+    fn text(&mut self) -> Text {
         let bytes = self.u32() as usize;
-        String::from_utf8_lossy(self.take(bytes)).into_owned()
+        Text::from(&*String::from_utf8_lossy(self.take(bytes)))
     }
 }
 
@@ -313,7 +312,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn planned(id: u64, session: u64, stream: u64, txn: bool) -> Planned {
-        let txn = txn.then(|| Arc::new(("checkout".to_owned(), format!("{id}"))));
+        let txn = txn.then(|| Text::from(format!("{id}").as_str()));
         let (copy, label, target, items) = (1, 2, 3, 4);
         let sendable = !id.is_multiple_of(3);
         Planned { id, copy, label, target, session, stream, due: RunNs(0), items, sendable, txn, next: None }

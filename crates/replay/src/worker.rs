@@ -290,7 +290,7 @@ impl Worker {
             if !self.take_next(now)? {
                 return Ok(false);
             }
-            if !self.terms.closed {
+            if !matches!(self.terms.drive, Drive::Connections) {
                 now = self.clock.now();
             }
         }
