@@ -48,7 +48,9 @@ impl Daily {
         }
         let is_sound = |wave: &Wave| (0.0..=2.0).contains(&wave.share) && (0.0..=self.day_s).contains(&wave.peak_s);
         match self.waves.iter().find(|wave| !is_sound(wave)) {
-            Some(wave) => Err(format!("a wave of the day rises by 0 to 2 and peaks within the day, not {wave:?}")),
+            Some(Wave { share, peak_s }) => {
+                Err(format!("a wave of the day rises by 0 to 2 and peaks within the day, not by {share} at {peak_s} s"))
+            }
             None => Ok(()),
         }
     }

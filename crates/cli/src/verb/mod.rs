@@ -69,7 +69,7 @@ verbs! {
     /// Fit a model to the arrivals of a trace
     #[command(after_help = fit::EXAMPLE)]
     Fit(fit),
-    /// Make a trace of vector searches, or of a template's sessions
+    /// Make a trace of vector searches, of a template's sessions, or of a recorded trace's
     #[command(after_help = synth::EXAMPLE)]
     Synth(synth),
     /// Create and fill the collections a trace needs on a target, or remove them
