@@ -13,6 +13,7 @@ pub mod overview;
 pub mod rates;
 mod render;
 mod report;
+pub mod resources;
 pub mod section;
 pub mod timing;
 pub mod totals;
@@ -37,6 +38,8 @@ pub struct Analysis {
     pub failures: Vec<errors::Failure>,
     /// Whether the timing was kept.
     pub timing: timing::Timing,
+    /// What probes saw; `None` where nothing was watched.
+    pub resources: Option<resources::Resources>,
 }
 
 impl Analysis {
@@ -52,6 +55,7 @@ impl Analysis {
             rates: rates::Rates::load(run, &totals)?,
             failures: errors::load(run)?,
             timing: timing::Timing::load(run, &totals)?,
+            resources: resources::Resources::load(run, &totals)?,
             totals,
         })
     }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use polars::prelude::{
     DataFrame, Engine, LazyFrame, ParquetReader, PlRefPath, PlanCallback, PolarsResult, ScanArgsParquet, SerReader,
 };
-use trace::{Part, RunInfo, schema};
+use trace::{Event, Part, RunInfo, schema};
 
 use crate::{Error, Result};
 
@@ -22,7 +22,10 @@ pub struct Run {
     pub dir: PathBuf,
     /// The content of `run.json`.
     pub info: RunInfo,
+    /// What happened around it.
+    pub events: Vec<Event>,
     parts: Vec<Part>,
+    resources: Vec<Part>,
 }
 
 impl Run {
@@ -33,16 +36,16 @@ impl Run {
     /// closed part of outcomes yet.
     pub fn open(dir: &Path) -> Result<Self> {
         let info = trace::read_run_info(dir)?;
-        let parts = trace::part_files(dir)?;
+        let parts = trace::part_files(dir, schema::OUTCOMES)?;
         if parts.is_empty() {
             let reason =
                 "the run has no outcomes yet; a replay closes its first part after some seconds, or when it ends".to_owned();
             return Err(Error::Empty { path: dir.to_owned(), reason });
         }
-        for part in &parts {
-            check_part(&part.path)?;
-        }
-        Ok(Self { dir: dir.to_owned(), info, parts })
+        let resources = trace::part_files(dir, schema::RESOURCES)?;
+        parts.iter().try_for_each(|part| check_part(&part.path, schema::OUTCOMES))?;
+        resources.iter().try_for_each(|part| check_part(&part.path, schema::RESOURCES))?;
+        Ok(Self { dir: dir.to_owned(), info, events: trace::read_events(dir)?, parts, resources })
     }
 
     /// Runs `query` over the outcomes of all parts, in the order they were written, and hands the answer on in batches.
@@ -50,8 +53,20 @@ impl Run {
     /// # Errors
     /// [`Error::Outcomes`] when the scan cannot begin; the batches themselves may fail later.
     pub fn scan(&self, query: impl FnOnce(LazyFrame) -> LazyFrame) -> Result<Batches> {
+        self.scan_parts(&self.parts, query)
+    }
+
+    /// Runs `query` over what probes saw; `None` where nothing was watched.
+    ///
+    /// # Errors
+    /// As [`Run::scan`].
+    pub fn scan_resources(&self, query: impl FnOnce(LazyFrame) -> LazyFrame) -> Result<Option<Batches>> {
+        (!self.resources.is_empty()).then(|| self.scan_parts(&self.resources, query)).transpose()
+    }
+
+    fn scan_parts(&self, parts: &[Part], query: impl FnOnce(LazyFrame) -> LazyFrame) -> Result<Batches> {
         let failed = |e| Error::outcomes(&self.dir, e);
-        let paths: PolarsResult<Vec<PlRefPath>> = self.parts.iter().map(|part| PlRefPath::try_from_path(&part.path)).collect();
+        let paths: PolarsResult<Vec<PlRefPath>> = parts.iter().map(|part| PlRefPath::try_from_path(&part.path)).collect();
         let args = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
         let frame = LazyFrame::scan_parquet_files(paths.map_err(failed)?.into(), args).map_err(failed)?;
         Batches::start(query(frame), &self.dir)
@@ -59,7 +74,7 @@ impl Run {
 }
 
 /// Refuses a part of another kind or version, naming both.
-fn check_part(path: &Path) -> Result<()> {
+fn check_part(path: &Path, kind_wanted: &str) -> Result<()> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
     let mut reader = ParquetReader::new(file);
     let metadata = reader.get_metadata().map_err(|e| trace::Error::Parquet { path: path.to_owned(), reason: e.to_string() })?;
@@ -68,7 +83,7 @@ fn check_part(path: &Path) -> Result<()> {
         pairs.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()).unwrap_or_default()
     };
     let (kind, version) = (footer(schema::KIND_KEY), footer(schema::VERSION_KEY));
-    let wanted = (schema::OUTCOMES, schema::VERSION.to_string());
+    let wanted = (kind_wanted, schema::VERSION.to_string());
     if (kind.as_str(), &version) == (wanted.0, &wanted.1) {
         return Ok(());
     }

@@ -10,7 +10,10 @@ use analysis::finding::{self, Finding, Verdict};
 use analysis::overview::Overview;
 use analysis::{Analysis, Report, ReportOptions, Run, report, section};
 use serde_json::Value;
-use trace::{ClockPair, Effect, ErrorClass, Kind, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
+use trace::{
+    ClockPair, Effect, ErrorClass, Event, EventLog, Kind, OutcomeRow, OutcomeWriter, ResourceRow, ResourceWriter, RunInfo, RunNs,
+    RunStatus,
+};
 
 const MS: i64 = 1_000_000;
 const US: i64 = 1000;
@@ -99,6 +102,31 @@ fn write_run(dir: &Path, info: &RunInfo, outcomes: impl IntoIterator<Item = Outc
 
 fn sample_run(dir: &Path) {
     write_run(dir, &info(REQUESTS, RunStatus::Complete), (0..REQUESTS).map(outcome));
+    write_resources(dir);
+    let (source, kind) = ("pid:7".to_owned(), "restarted".to_owned());
+    let detail = "process 7 gave way to process 8".to_owned();
+    EventLog::new(dir).push(&Event { run_ns: 1200 * MS, wall_ns: 5, source, kind, detail }).expect("room on the disk");
+}
+
+/// Probes read every 100 ms from 0 to 2.1 s. The target starts anew after 1.2 s: its processor time counts from 0 again.
+fn write_resources(dir: &Path) {
+    let mut writer = ResourceWriter::new(dir);
+    for tick in 0..22_i32 {
+        let since_start = if tick < 12 { tick } else { tick - 12 };
+        let rows = [
+            ("generator", "cpu_cores", Some("cores"), 0.25),
+            ("host", "cpu_cores", Some("cores"), 1.0),
+            ("pid:7", "cpu_s", Some("s"), 3.0 * f64::from(tick < 12) + 0.05 * f64::from(since_start)),
+            ("pid:7", "cpu_cores", Some("cores"), if tick % 2 == 0 { 0.4 } else { 0.6 }),
+            ("pid:7", "rss_bytes", Some("bytes"), 1e8 + 1e6 * f64::from(tick)),
+            ("derived", "hit_rate", None, 0.75),
+        ];
+        for (source, series, unit, value) in rows {
+            let at = RunNs(i64::from(tick) * 100 * MS);
+            writer.push(&ResourceRow { at, wall_ns: 1, source, series, unit, value }).expect("room on the disk");
+        }
+    }
+    writer.finish().expect("room on the disk");
 }
 
 fn report_in(dir: &Path) -> Report {
@@ -192,6 +220,57 @@ fn figures_are_those_of_the_formula() {
     assert_eq!(errors, [(&"status 503".into(), &8.into()), (&"timeout".into(), &4.into())]);
     assert_eq!(findings["errors"][1]["first_ns"], 499 * MS);
     assert_eq!(findings["errors"][1]["last_ns"], 1999 * MS);
+}
+
+#[test]
+fn what_probes_saw_is_summed_up_by_formula() {
+    let resources = &findings(sample().0.path())["resources"];
+    // 11 steps of 0.05 s before the restart, nothing across it, 9 steps after it; the nearest rank ⌈0.95 · 22⌉ is the 21st.
+    let cpu = &resources["target_cpu"];
+    assert!((cpu["cpu_s"].as_f64().expect("a number") - 20.0 * 0.05).abs() < 1e-9, "{cpu}");
+    assert_eq!((&cpu["sources"][0], &cpu["answered"]), (&"pid:7".into(), &1996.into()));
+    assert!((cpu["answered_per_cpu_s"].as_f64().expect("a number") - 1996.0).abs() < 1e-6, "{cpu}");
+    let all = resources["series"].as_array().expect("a list");
+    let rss = all.iter().find(|one| one["series"] == "rss_bytes").expect("the series");
+    let figures = ["count", "first", "last", "min", "mean", "p95", "max"].map(|name| rss[name].as_f64().expect("a number"));
+    assert_eq!(figures, [22.0, 1e8, 1.21e8, 1e8, 1.105e8, 1.2e8, 1.21e8]);
+    assert_eq!(
+        (resources["events"][0]["kind"].as_str(), &resources["events"][0]["run_ns"]),
+        (Some("restarted"), &(1200 * MS).into())
+    );
+    let page = read(sample().0.path(), "report.html");
+    assert!(page.contains("hit_rate") && page.contains("process 7 gave way to process 8"));
+    assert!(!page.contains("cpu_s<"), "a counter stands where its rate says more");
+}
+
+#[test]
+fn the_warm_up_is_part_of_no_figure_of_the_resources() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let asked = serde_json::json!({ "warmup_ns": 1300 * MS });
+    write_run(dir.path(), &RunInfo { asked, ..info(REQUESTS, RunStatus::Complete) }, (0..REQUESTS).map(outcome));
+    write_resources(dir.path());
+    report_in(dir.path());
+    let resources = &findings(dir.path())["resources"];
+    let series = resources["series"].as_array().expect("a list").iter().find(|one| one["series"] == "rss_bytes").expect("it");
+    assert_eq!((&series["count"], &series["first"]), (&9.into(), &1.13e8.into()));
+    // Readings from 1.3 s to 2.1 s: 8 steps of 0.05 s.
+    let cpu = &resources["target_cpu"];
+    assert!((cpu["cpu_s"].as_f64().expect("a number") - 8.0 * 0.05).abs() < 1e-9, "{cpu}");
+    let done_later =
+        (0..REQUESTS).filter(|id| !is_timeout(*id) && *id as i64 * MS + 20 * US + service_ns(*id) >= 1300 * MS).count();
+    assert_eq!(cpu["answered"], done_later);
+}
+
+#[test]
+fn a_run_that_watched_nothing_shows_nothing_of_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write_run(dir.path(), &info(REQUESTS, RunStatus::Complete), (0..REQUESTS).map(outcome));
+    report_in(dir.path());
+    assert_eq!(findings(dir.path())["resources"], Value::Null);
+    for name in ["report.html", "report.md"] {
+        assert!(!read(dir.path(), name).contains("Resources"), "{name}");
+    }
+    assert!(!dir.path().join("charts/cpu-over-time.svg").exists());
 }
 
 #[test]

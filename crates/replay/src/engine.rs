@@ -23,6 +23,8 @@ use crate::options::ReplayOptions;
 use crate::pacing::Pacing;
 use crate::phases::Phases;
 use crate::preflight::Preflight;
+use crate::probe::Watched;
+use crate::probe::sampler::{Asked, Sampler};
 use crate::progress::Progress;
 use crate::reader::{Gathering, Reader, ReaderFigures, Routes};
 use crate::record::{Counts, Recorded, Recorder};
@@ -79,6 +81,8 @@ pub struct RunSummary {
     pub open_connections: u64,
     /// The flag whose limit held back or shed more than 1 % of the requests.
     pub limit_bound: Option<&'static str>,
+    /// What was watched meanwhile.
+    pub watched: Watched,
 }
 
 impl RunSummary {
@@ -114,6 +118,7 @@ impl RunSummary {
             (self.counts.errors_of(ErrorClass::Unreplayable), "requests could not be replayed"),
         ];
         lines.extend(counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+        lines.extend(self.watched.warnings());
         lines
     }
 }
@@ -160,6 +165,7 @@ fn run(
     let gathering = gathering(options, preflight)?;
     let spool = gathering.as_ref().map(|gathering| gathering.spool.clone());
     let reader = reader(options, preflight, &targets, &labels, crew.routes.clone(), outboxes, stop, primed, gathering)?;
+    let sampler = Sampler::new(&options.out, &asked_probes(options, preflight))?;
     std::thread::scope(|scope| {
         let reader = spawn(scope, "reader", || reader.run())?;
         // A reader that came to its end without a word has primed nothing, and the join below says why.
@@ -171,6 +177,9 @@ fn run(
         let watch = Watch::new(&options.abort_when, crew.drivers.len());
         let recorder =
             Recorder::new(&options.out, phases(options), clock.clone(), targets.clone(), labels, progress, watch, stop.clone());
+        let (running, when_over) = channel::<()>();
+        let run_clock = clock.clone();
+        let sampler = spawn(scope, "sampler", move || sampler.run(run_clock, &when_over))?;
         let recorder = spawn(scope, "recorder", move || {
             let _finished: Sender<()> = finished;
             recorder.run(&from_workers)
@@ -186,7 +195,9 @@ fn run(
         keep_clocks(options, info, &clock, &when_finished, stop)?;
         workers.into_iter().try_for_each(|worker| join(worker, "worker"))?;
         let recorded = join(recorder, "recorder")?;
-        Ok(summarize(options, recorded, join(reader, "reader")?, stop.asked()))
+        drop(running);
+        let watched = join(sampler, "sampler")?;
+        Ok(summarize(options, recorded, join(reader, "reader")?, watched, stop.asked()))
     })
 }
 
@@ -334,7 +345,18 @@ fn whole_ns(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-fn summarize(options: &ReplayOptions, recorded: Recorded, mut reader: ReaderFigures, stopped: bool) -> RunSummary {
+fn asked_probes<'a>(options: &'a ReplayOptions, preflight: &'a Preflight) -> Asked<'a> {
+    let (targets, added) = (&preflight.targets, &preflight.added[..]);
+    Asked { specs: &options.probes, every: options.probe_every, derived: &options.derived, targets, added }
+}
+
+fn summarize(
+    options: &ReplayOptions,
+    recorded: Recorded,
+    mut reader: ReaderFigures,
+    watched: Watched,
+    stopped: bool,
+) -> RunSummary {
     let Recorded { counts, warmup, meter, response_ns, aborted } = recorded;
     let all_due = counts.outcomes + warmup.outcomes;
     if options.pacing != Pacing::Open {
@@ -371,6 +393,7 @@ fn summarize(options: &ReplayOptions, recorded: Recorded, mut reader: ReaderFigu
         fidelity,
         reader,
         counts,
+        watched,
     }
 }
 
@@ -433,6 +456,9 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         "max_in_flight": options.in_flight_max,
         "max_queued_bytes": options.queued_bytes_max,
         "allow_writes": options.allow_writes,
+        "probes": options.probes,
+        "probe_every_ns": whole_ns(options.probe_every),
+        "derived": options.derived,
         "headers": preflight.added.iter().map(|header| header.0.name()).collect::<Vec<_>>(),
         "recorded_rate": preflight.curve,
         "preflight": preflight,

@@ -37,6 +37,7 @@ mod pacing;
 mod phases;
 mod pool;
 mod preflight;
+pub mod probe;
 pub mod profile;
 mod progress;
 mod provenance;

@@ -49,6 +49,14 @@ pub const USERS_MAX: f64 = 1e6;
 pub const LEVELS_MAX: usize = 65_536;
 /// Different collections that are listed before a run.
 pub const COLLECTIONS_MAX: usize = 1000;
+/// Probes of one run, and series derived from theirs.
+pub const PROBES_MAX: usize = 32;
+/// Series of one probe; further ones are counted and left out.
+pub const PROBE_SERIES_MAX: usize = 1000;
+/// Bytes of a page that a probe fetches; a larger one cannot be read.
+pub const PROBE_BODY_BYTES_MAX: usize = 8 << 20;
+/// The shortest time between two readings of the probes (`--probe-every`), ns.
+pub const PROBE_EVERY_NS_MIN: u64 = 100_000_000;
 
 /// The name of what a limit on names left out.
 pub const OTHER: &str = "other";

@@ -8,6 +8,7 @@ use crate::arrivals::Arrivals;
 use crate::content::ContentOptions;
 use crate::limits::{CONDITIONS_MAX, CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
 use crate::pacing::Pacing;
+use crate::probe::{self, Derived, Spec};
 use crate::profile::Unit;
 use crate::schedule::Pace;
 use crate::{Error, Result};
@@ -68,6 +69,12 @@ pub struct ReplayOptions {
     pub in_flight_max: usize,
     /// See [`QUEUED_BYTES_MAX`].
     pub queued_bytes_max: usize,
+    /// What is watched besides the generator and the host.
+    pub probes: Vec<Spec>,
+    /// From one reading of the probes to the next.
+    pub probe_every: Duration,
+    /// Series computed from those of the probes.
+    pub derived: Vec<Derived>,
     /// The seed of every random choice.
     pub seed: u64,
 }
@@ -101,6 +108,9 @@ impl Default for ReplayOptions {
             open_connections: 0,
             in_flight_max: IN_FLIGHT_MAX,
             queued_bytes_max: QUEUED_BYTES_MAX,
+            probes: Vec::new(),
+            probe_every: Duration::from_secs(1),
+            derived: Vec::new(),
             seed: 0,
         }
     }
@@ -124,6 +134,7 @@ impl ReplayOptions {
         let nobody_thinks = self.pacing != Pacing::Open && self.think_speed == Some(f64::INFINITY);
         positive("--think-speed", self.think_speed.filter(|_| !nobody_thinks).unwrap_or(1.0))?;
         self.check_pacing()?;
+        probe::check_asked(&self.probes, self.probe_every, &self.derived)?;
         positive("--max-rate", self.rate_max_per_s.unwrap_or(1.0))?;
         positive("--timeout", self.timeout.as_secs_f64())?;
         positive("--duration", self.duration.unwrap_or(Duration::MAX).as_secs_f64())?;

@@ -15,6 +15,7 @@ use crate::driver::of_target;
 use crate::limits::{COLLECTIONS_MAX, OTHER, SESSIONS_MAX};
 use crate::options::ReplayOptions;
 use crate::pacing::Pacing;
+use crate::probe;
 use crate::profile::{Curve, CurveCounts, Repeats};
 use crate::provenance::hash_file;
 use crate::request::{Added, unreplayable};
@@ -259,16 +260,18 @@ impl Preflight {
         })
     }
 
-    /// Waits until every target answers or it is to `stop`, or makes sure that it takes connections; and that it has the collections it
-    /// will be asked for.
+    /// Waits until every target answers or it is to `stop`, or makes sure that it takes connections; that every probe can be read; and
+    /// that the targets have the collections they will be asked for.
     ///
     /// # Errors
-    /// [`Error::Target`] for the first target that does not; [`Error::Refused`] when it lacks a collection.
+    /// [`Error::Target`] for the first target that does not; [`Error::Option`] for the first probe that cannot; [`Error::Refused`] when a
+    /// target lacks a collection.
     pub fn check_targets(&self, options: &ReplayOptions, stop: &Stop) -> Result<()> {
         match options.wait_ready {
             Some(patience) => self.targets.wait_ready(patience, stop)?,
             None => self.targets.reachable()?,
         }
+        probe::check(&options.probes, options.probe_every, &self.targets, &self.added, options.wait_ready, stop)?;
         if !options.check_collections {
             return Ok(());
         }

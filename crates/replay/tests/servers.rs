@@ -133,7 +133,7 @@ fn run(options: &ReplayOptions) -> RunSummary {
 fn outcomes(run: &Path) -> Vec<RecordBatch> {
     let read =
         |path: &Path| ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap().build().unwrap();
-    part_files(run).unwrap().iter().flat_map(|part| read(&part.path)).map(Result::unwrap).collect()
+    part_files(run, trace::schema::OUTCOMES).unwrap().iter().flat_map(|part| read(&part.path)).map(Result::unwrap).collect()
 }
 
 fn numbers(run: &Path, column: &str) -> Vec<Option<i64>> {

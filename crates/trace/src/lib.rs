@@ -5,6 +5,7 @@
 
 mod columns;
 mod error;
+mod event;
 mod exchange;
 mod issue;
 mod latency;
@@ -14,6 +15,7 @@ mod name;
 mod outcome;
 mod parts;
 mod read;
+mod resource;
 pub mod rules;
 mod run;
 pub mod schema;
@@ -22,6 +24,7 @@ mod time;
 mod write;
 
 pub use error::{Error, Result};
+pub use event::{Event, EventLog, read_events};
 pub use exchange::{Effect, Exchange, Flag, Flags, Header, Kind, Txn, Yield, escape_text};
 pub use issue::{Issue, Issues};
 pub use latency::{LatencyRow, LatencyWriter};
@@ -30,6 +33,7 @@ pub use name::{Name, Names};
 pub use outcome::{ErrorClass, OutcomeRow, OutcomeWriter};
 pub use parts::{Part, part_files};
 pub use read::{Batch, Row, TraceReader, trace_files};
+pub use resource::{ResourceRow, ResourceWriter, rate_of};
 pub use run::{ClockPair, RunInfo, RunStatus, read_run_info, write_run_info};
 pub use sort::TraceSorter;
 pub use time::{RunNs, TraceNs, parse_duration};

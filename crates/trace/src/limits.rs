@@ -26,3 +26,5 @@ pub const PART_BYTES_MAX: u64 = 256 << 20;
 pub const SERIES_MAX: usize = 1000;
 /// Different sessions that a trace's footer counts; past it, it counts no further ones.
 pub const SESSIONS_COUNTED_MAX: usize = 4 << 20;
+/// Lines of a run's `events.jsonl`; later ones are counted in its last line and not written.
+pub const EVENTS_MAX: u64 = 10_000;

@@ -172,7 +172,7 @@ impl OutcomeWriter {
     /// [`crate::Error::Io`] when the disk is full; the parts written so far stay readable.
     pub fn finish(mut self) -> Result<u64> {
         self.roll()?;
-        parts::compact(&self.dir)?;
+        parts::compact(&self.dir, schema::OUTCOMES)?;
         Ok(self.rows)
     }
 
@@ -181,7 +181,7 @@ impl OutcomeWriter {
             return Ok(());
         }
         if self.file.is_none() {
-            self.file = Some(PartFile::create(self.dir.join(parts::file_name(self.part, self.part)))?);
+            self.file = Some(PartFile::create(self.dir.join(parts::file_name(schema::OUTCOMES, self.part, self.part)))?);
         }
         let Some(PartFile { writer, path }) = &mut self.file else { return Ok(()) };
         self.columns.write(writer).map_err(|e| write_error(path, e))

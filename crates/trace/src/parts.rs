@@ -1,6 +1,6 @@
-//! The parts of a run's outcomes: which files count, and joining small ones without decoding them.
+//! The parts of a run's rolling files: which of them count, and joining small ones without decoding them.
 //!
-//! A part is named after the numbers it covers, `outcomes-000003-000003.parquet`; joined parts cover a range. A joined file is
+//! A part is named after its kind and the numbers it covers, `outcomes-000003-000003.parquet`; joined parts cover a range. A joined file is
 //! renamed into place before the parts it replaces are removed, so a kill in between leaves both, and the wider one counts.
 
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::limits::PART_BYTES_MAX;
 use crate::write::AtomicFile;
 use crate::{Error, Result, schema};
 
-/// A file of a run's outcomes.
+/// One of a run's rolling files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Where it is.
@@ -25,26 +25,27 @@ pub struct Part {
     pub last: u32,
 }
 
-pub(crate) fn file_name(first: u32, last: u32) -> String {
-    format!("outcomes-{first:06}-{last:06}.parquet")
+pub(crate) fn file_name(kind: &str, first: u32, last: u32) -> String {
+    format!("{kind}-{first:06}-{last:06}.parquet")
 }
 
-fn parse(path: &Path) -> Option<Part> {
-    let name = path.file_name()?.to_str()?.strip_prefix("outcomes-")?.strip_suffix(".parquet")?;
-    let (first, last) = name.split_once('-')?;
+fn parse(path: &Path, kind: &str) -> Option<Part> {
+    let name = path.file_name()?.to_str()?.strip_prefix(kind)?.strip_suffix(".parquet")?;
+    let (first, last) = name.strip_prefix('-')?.split_once('-')?;
     Some(Part { path: path.to_owned(), first: first.parse().ok()?, last: last.parse().ok()? })
 }
 
-/// The parts of the run in `dir` that count, in order: none that a wider one covers, none still being written.
+/// The parts of one kind ([`schema::OUTCOMES`], [`schema::RESOURCES`]) of the run in `dir` that count, in order: none that a wider one
+/// covers, none still being written.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be listed.
-pub fn part_files(dir: &Path) -> Result<Vec<Part>> {
+pub fn part_files(dir: &Path, kind: &str) -> Result<Vec<Part>> {
     let entries = std::fs::read_dir(dir).map_err(|e| Error::io("read", dir, e))?;
     let mut parts = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|e| Error::io("read", dir, e))?;
-        parts.extend(parse(&entry.path()));
+        parts.extend(parse(&entry.path(), kind));
     }
     parts.sort_by_key(|part| (part.first, std::cmp::Reverse(part.last)));
     let mut covered = None;
@@ -58,26 +59,26 @@ pub fn part_files(dir: &Path) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// Joins neighbouring parts of the run in `dir` up to [`PART_BYTES_MAX`].
-pub(crate) fn compact(dir: &Path) -> Result<()> {
+/// Joins neighbouring parts of one kind of the run in `dir` up to [`PART_BYTES_MAX`].
+pub(crate) fn compact(dir: &Path, kind: &str) -> Result<()> {
     let mut group: Vec<Part> = Vec::new();
     let mut group_bytes = 0;
-    for part in part_files(dir)? {
+    for part in part_files(dir, kind)? {
         let bytes = std::fs::metadata(&part.path).map_err(|e| Error::io("read", &part.path, e))?.len();
         if group_bytes + bytes > PART_BYTES_MAX {
-            join(dir, &std::mem::take(&mut group))?;
+            join(dir, kind, &std::mem::take(&mut group))?;
             group_bytes = 0;
         }
         group_bytes += bytes;
         group.push(part);
     }
-    join(dir, &group)
+    join(dir, kind, &group)
 }
 
-fn join(dir: &Path, group: &[Part]) -> Result<()> {
+fn join(dir: &Path, kind: &str, group: &[Part]) -> Result<()> {
     let [first, .., last] = group else { return Ok(()) };
-    let path = dir.join(file_name(first.first, last.last));
-    copy_row_groups(&path, group)?;
+    let path = dir.join(file_name(kind, first.first, last.last));
+    copy_row_groups(&path, kind, group)?;
     for part in group {
         std::fs::remove_file(&part.path).map_err(|e| Error::io("remove", &part.path, e))?;
     }
@@ -85,7 +86,7 @@ fn join(dir: &Path, group: &[Part]) -> Result<()> {
 }
 
 /// Copies encoded column chunks as they are.
-fn copy_row_groups(path: &Path, group: &[Part]) -> Result<()> {
+fn copy_row_groups(path: &Path, kind: &str, group: &[Part]) -> Result<()> {
     let open = |part: &Part| -> Result<(File, SerializedFileReader<File>)> {
         let file = File::open(&part.path).map_err(|e| Error::io("read", &part.path, e))?;
         let copy = file.try_clone().map_err(|e| Error::io("read", &part.path, e))?;
@@ -96,7 +97,7 @@ fn copy_row_groups(path: &Path, group: &[Part]) -> Result<()> {
     let root = first.metadata().file_metadata().schema_descr().root_schema_ptr();
     let footer = first.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
     let extra = footer.into_iter().filter(|pair| !pair.key.starts_with("rehearsal.")).collect();
-    let properties = Arc::new(schema::properties(schema::OUTCOMES, extra));
+    let properties = Arc::new(schema::properties(kind, extra));
     let mut writer = SerializedFileWriter::new(AtomicFile::create(path)?, root, properties).map_err(failed)?;
     for part in group {
         let (file, reader) = open(part)?;

@@ -27,6 +27,8 @@ pub const TRACE: &str = "trace";
 pub const OUTCOMES: &str = "outcomes";
 /// Kind of a latency file.
 pub const LATENCY: &str = "latency";
+/// Kind of a part of what probes saw.
+pub const RESOURCES: &str = "resources";
 
 fn required(name: &str, kind: DataType) -> Field {
     Field::new(name, kind, false)
@@ -157,6 +159,21 @@ pub fn latency() -> SchemaRef {
         required("max_ns", Int64),
         required("values_ns", list(Int64)),
         required("counts", list(UInt64)),
+    ];
+    Arc::new(Schema::new(fields))
+}
+
+/// One row a series and sample of a probe.
+#[must_use]
+pub fn resources() -> SchemaRef {
+    use DataType::{Float64, Int64, Utf8};
+    let fields = vec![
+        required("run_ns", Int64),
+        required("wall_ns", Int64),
+        required("source", Utf8),
+        required("series", Utf8),
+        optional("unit", Utf8),
+        required("value", Float64),
     ];
     Arc::new(Schema::new(fields))
 }

@@ -110,7 +110,7 @@ fn files_of_another_kind_or_version_are_refused_by_name() {
     let mut outcomes = outcomes;
     outcomes.push(&outcome(1)).unwrap();
     outcomes.finish().unwrap();
-    let part = &trace::part_files(dir.path()).unwrap()[0].path;
+    let part = &trace::part_files(dir.path(), trace::schema::OUTCOMES).unwrap()[0].path;
     let error = TraceReader::open(part).err().unwrap().to_string();
     assert!(error.contains("a rehearsal outcomes file of version 1, wanted a rehearsal trace file of version 1"), "{error}");
 }
@@ -159,17 +159,21 @@ fn parts_are_joined_and_a_wider_part_covers_narrower_ones() {
             writer.roll().unwrap();
         }
     }
-    let unfinished = trace::part_files(dir.path()).unwrap();
+    let unfinished = trace::part_files(dir.path(), trace::schema::OUTCOMES).unwrap();
     assert_eq!(unfinished.len(), 3, "three parts are closed, the fourth is still being written");
     let narrow = std::fs::read(&unfinished[1].path).unwrap();
     assert_eq!(writer.finish().unwrap(), 10);
 
-    let parts = trace::part_files(dir.path()).unwrap();
+    let parts = trace::part_files(dir.path(), trace::schema::OUTCOMES).unwrap();
     assert_eq!(parts.iter().map(|part| (part.first, part.last)).collect::<Vec<_>>(), [(0, 3)]);
     assert_eq!(ids(&parts[0].path), (0..10).collect::<Vec<_>>());
 
     std::fs::write(&unfinished[1].path, narrow).unwrap();
-    assert_eq!(trace::part_files(dir.path()).unwrap(), parts, "a part that a joined one covers does not count twice");
+    assert_eq!(
+        trace::part_files(dir.path(), trace::schema::OUTCOMES).unwrap(),
+        parts,
+        "a part that a joined one covers does not count twice"
+    );
 }
 
 /// What a row of the test below says, as far as its columns are of different kinds.
@@ -227,7 +231,7 @@ proptest! {
             writer.push(&row).unwrap();
         }
         writer.finish().unwrap();
-        let parts = trace::part_files(dir.path()).unwrap();
+        let parts = trace::part_files(dir.path(), trace::schema::OUTCOMES).unwrap();
         prop_assert_eq!(parts.iter().flat_map(|part| read_said(&part.path)).collect::<Vec<_>>(), said);
     }
 }
@@ -314,4 +318,46 @@ proptest! {
         prop_assert_eq!(read.iter().map(|row| &*row.target).collect::<Vec<_>>(), targets);
         prop_assert_eq!(read.iter().map(|row| row.id).collect::<Vec<_>>(), (0..rows.len() as u64).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn resources_are_written_in_parts_and_joined() {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Float64Type, Int64Type};
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = trace::ResourceWriter::new(dir.path());
+    let mut outcomes = trace::OutcomeWriter::new(dir.path());
+    outcomes.push(&outcome(1)).unwrap();
+    outcomes.finish().unwrap();
+    for tick in 0..10_i64 {
+        let unit = (tick % 2 == 0).then_some("bytes");
+        let (at, value) = (trace::RunNs(tick * 7), tick as f64 / 4.0);
+        writer.push(&trace::ResourceRow { at, wall_ns: 100 + tick, source: "pid:1", series: "rss_bytes", unit, value }).unwrap();
+        if tick % 4 == 3 {
+            writer.roll().unwrap();
+        }
+    }
+    let parts = || trace::part_files(dir.path(), trace::schema::RESOURCES).unwrap();
+    assert_eq!(parts().len(), 2, "two parts are closed, the third is still being written");
+    writer.finish().unwrap();
+    assert_eq!(parts().iter().map(|part| (part.first, part.last)).collect::<Vec<_>>(), [(0, 2)]);
+    let file = std::fs::File::open(&parts()[0].path).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let batches: Vec<_> = reader.map(Result::unwrap).collect();
+    let instants = |name: &str| -> Vec<i64> {
+        batches.iter().flat_map(|batch| batch[name].as_primitive::<Int64Type>().values().to_vec()).collect()
+    };
+    assert_eq!(instants("run_ns"), (0..10).map(|tick| tick * 7).collect::<Vec<_>>());
+    assert_eq!(instants("wall_ns"), (100..110).collect::<Vec<_>>());
+    let values = batches.iter().flat_map(|batch| batch["value"].as_primitive::<Float64Type>().values().to_vec());
+    assert_eq!(values.collect::<Vec<_>>(), (0..10).map(|tick| f64::from(tick) / 4.0).collect::<Vec<_>>());
+    let units = batches.iter().map(|batch| batch["unit"].as_string::<i32>().iter().flatten().count());
+    assert_eq!(units.sum::<usize>(), 5);
+}
+
+#[test]
+fn the_growth_of_a_counter_has_a_name_and_a_unit() {
+    assert_eq!(trace::rate_of("cpu_s", "s"), ("cpu_cores".to_owned(), "cores"));
+    assert_eq!(trace::rate_of("read_bytes{disk=\"a_s\"}", "bytes"), ("read_bytes_per_s{disk=\"a_s\"}".to_owned(), "bytes/s"));
+    assert_eq!(trace::rate_of("hits", ""), ("hits_per_s".to_owned(), "/s"));
 }

@@ -8,6 +8,7 @@ mod draw;
 mod latency;
 mod percentiles;
 mod rates;
+mod resources;
 mod style;
 
 pub use axis::{Axis, Scale};
@@ -32,6 +33,8 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "latency-over-time", build: latency::build },
     Chart { name: "throughput-over-time", build: rates::build },
     Chart { name: "inter-arrivals", build: arrivals::build },
+    Chart { name: "cpu-over-time", build: resources::cpu },
+    Chart { name: "memory-over-time", build: resources::memory },
 ];
 
 /// Lines over one axis: what a chart shows.

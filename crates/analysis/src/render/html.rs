@@ -4,7 +4,7 @@ use super::card;
 use crate::Result;
 use crate::chart::{self, Layout, Plot, escape};
 use crate::report::{Drawn, Material};
-use crate::section::{self, Block, Cell, Column, INSUFFICIENT, SECTIONS, Table};
+use crate::section::{self, Block, Cell, Column, INSUFFICIENT, Table};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -39,7 +39,9 @@ fn head(material: &Material) -> String {
     let (verdict, word) = (overview.verdict.as_str(), overview.word());
     let sentence = escape(overview.sentence.trim_start_matches("INVALID: "));
     let figures: String = overview.figures.iter().map(figure).collect();
-    let links: String = SECTIONS.iter().map(|section| format!("<a href=\"#{}\">{}</a>\n", section.id, section.title)).collect();
+    let sections = section::Material { analysis: &material.analysis, findings: &material.findings };
+    let link = |(section, _): (&section::Section, _)| format!("<a href=\"#{}\">{}</a>\n", section.id, section.title);
+    let links: String = section::filled(sections).map(link).collect();
     let label = escape(&material.analysis.info.label);
     format!(
         "<header>\n<p class=\"kicker\">Replay report</p>\n<h1>{label}</h1>\n\
@@ -75,9 +77,9 @@ fn run_card(material: &Material) -> String {
 fn main(material: &Material) -> Result<String> {
     let sections = section::Material { analysis: &material.analysis, findings: &material.findings };
     let mut out = "<main>\n".to_owned();
-    for section in SECTIONS {
+    for (section, blocks) in section::filled(sections) {
         out += &format!("<section id=\"{}\">\n<h2>{}</h2>\n", section.id, section.title);
-        for block in (section.build)(sections) {
+        for block in blocks {
             out += &self::block(material, &block)?;
         }
         out += "</section>\n";
@@ -87,7 +89,7 @@ fn main(material: &Material) -> Result<String> {
 
 fn foot(material: &Material) -> String {
     format!(
-        "<footer>Made by {} from the run’s own files; every figure can be recomputed from <code>outcomes-*.parquet</code>.</footer>",
+        "<footer>Made by {} from the run’s own files; every figure can be recomputed from its Parquet files.</footer>",
         escape(&material.analysis.info.tool)
     )
 }

@@ -41,6 +41,7 @@ pub(crate) fn json(material: &Material) -> String {
         "latency": { "overall": analysis.latency.overall, "groups": analysis.latency.groups },
         "errors": analysis.failures,
         "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },
+        "resources": analysis.resources,
     });
     let mut text = serde_json::to_string_pretty(&document).expect("findings are plain data");
     text.push('\n');

@@ -2,7 +2,7 @@
 
 use super::card;
 use crate::report::Material;
-use crate::section::{self, Block, Cell, Column, SECTIONS, Table};
+use crate::section::{self, Block, Cell, Column, Table};
 
 /// Rows of a table; the rest is in `findings.json`.
 const ROWS_MAX: usize = 20;
@@ -11,9 +11,9 @@ const ROWS_MAX: usize = 20;
 pub(crate) fn markdown(material: &Material) -> String {
     let mut out = head(material);
     let sections = section::Material { analysis: &material.analysis, findings: &material.findings };
-    for section in SECTIONS {
+    for (section, blocks) in section::filled(sections) {
         out += &format!("\n## {}\n", section.title);
-        for block in (section.build)(sections) {
+        for block in blocks {
             out.push('\n');
             out += &self::block(material, &block);
         }

@@ -6,6 +6,7 @@ mod collections;
 mod errors;
 mod findings;
 mod latency;
+mod resources;
 mod throughput;
 mod timing;
 
@@ -30,7 +31,7 @@ pub struct Section {
     pub id: &'static str,
     /// Its heading.
     pub title: &'static str,
-    /// What stands in it.
+    /// What stands in it; a section with nothing in it is not shown.
     pub build: fn(Material<'_>) -> Vec<Block>,
 }
 
@@ -40,9 +41,15 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "latency", title: "Latency", build: latency::build },
     Section { id: "throughput", title: "Throughput", build: throughput::build },
     Section { id: "collections", title: "Collections and operations", build: collections::build },
+    Section { id: "resources", title: "Resources", build: resources::build },
     Section { id: "errors", title: "Errors", build: errors::build },
     Section { id: "timing", title: "Timing", build: timing::build },
 ];
+
+/// The sections that have something in them, in the order of the page.
+pub fn filled(material: Material<'_>) -> impl Iterator<Item = (&'static Section, Vec<Block>)> {
+    SECTIONS.iter().map(move |section| (section, (section.build)(material))).filter(|(_, blocks)| !blocks.is_empty())
+}
 
 /// A piece of a section.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use replay::abort::Condition;
 use replay::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX};
+use replay::probe;
 use replay::profile::{Profile, Unit};
 use replay::{ContentOptions, Pace, Pacing, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop, Users};
 use trace::RunNs;
@@ -105,6 +106,15 @@ pub struct Words {
     /// Longest time for one request
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
     timeout: Duration,
+    #[arg(long, value_name = "PROBE", help = probe::help())]
+    probe: Vec<probe::Spec>,
+    /// From one reading of the probes to the next, 100ms at least
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::duration)]
+    probe_every: Duration,
+    /// Compute a series from those of the probes, with rate(NAME), ratio(A,B), sum(A,B…) and histogram_quantile(Q,NAME), for example
+    /// 'hit_rate=ratio(rate(hits),rate(requests))' (may be repeated)
+    #[arg(long, value_name = "NAME=EXPRESSION")]
+    derive: Vec<probe::Derived>,
     /// Send requests that change the target, too
     #[arg(long)]
     allow_writes: bool,
@@ -245,6 +255,9 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         open_connections: words.open_connections,
         in_flight_max: words.max_in_flight.unwrap_or(IN_FLIGHT_MAX.max(users)),
         queued_bytes_max: words.max_queued_bytes,
+        probes: words.probe,
+        probe_every: words.probe_every,
+        derived: words.derive,
         seed: words.seed,
     })
 }
