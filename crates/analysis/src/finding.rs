@@ -202,11 +202,16 @@ fn generator(analysis: &Analysis) -> Judged {
     }
 }
 
+/// What must not be read into the latencies of a closed loop.
+const CLOSED_LOOP: &str = "A closed loop: users waited for their answers, so a slow target lowered the load, and response time is little \
+    more than service time. Users were served on time.";
+
 fn timing(analysis: &Analysis) -> Judged {
     let fidelity = &analysis.timing.fidelity;
     let missed = fidelity.first_failing.map_or("", criterion_text);
     let (verdict, title) = match fidelity.verdict {
         None => (Verdict::Insufficient, "Nothing was sent, so the timing cannot be judged.".to_owned()),
+        Some(Timing::Kept) if analysis.timing.closed_loop => (Verdict::Pass, CLOSED_LOOP.to_owned()),
         Some(Timing::Kept) => (Verdict::Pass, "The timing was kept.".to_owned()),
         Some(Timing::Degraded) => (Verdict::Warn, format!("The timing was degraded: {missed} is out of bounds.")),
         Some(Timing::Lost) => (Verdict::Fail, format!("The timing was lost: {missed} is far out of bounds.")),

@@ -20,6 +20,8 @@ const GAPS_MIN: usize = 20;
 pub struct Timing {
     /// The verdict and the figures behind it.
     pub fidelity: Fidelity,
+    /// Whether users set the pace by their answers, so that there was no schedule to be kept.
+    pub closed_loop: bool,
     /// The generator's own lateness, sent − due − blocked − queued, of every request that was sent.
     pub lateness: Distribution,
     /// Gaps between requests; `None` for fewer than twenty.
@@ -51,7 +53,8 @@ impl Timing {
             take(&batch?, &mut sends).map_err(|e| Error::outcomes(&run.dir, e))?;
         }
         sends.sort_unstable();
-        Ok(Self::new(sends, totals))
+        let timing = Self::new(sends, totals);
+        Ok(if run.info.asked["pacing"] == "closed" { timing.of_closed_loop() } else { timing })
     }
 
     /// From (due, sent on its own account) by due instant.
@@ -60,7 +63,11 @@ impl Timing {
         let lateness = lateness(&sends);
         let (due, mut sent): (Vec<i64>, Vec<i64>) = sends.into_iter().unzip();
         sent.sort_unstable();
-        Self { fidelity, lateness, gaps: Gaps::new(&sorted_gaps(&due), &sorted_gaps(&sent)) }
+        Self { fidelity, closed_loop: false, lateness, gaps: Gaps::new(&sorted_gaps(&due), &sorted_gaps(&sent)) }
+    }
+
+    fn of_closed_loop(self) -> Self {
+        Self { fidelity: self.fidelity.without_schedule(), closed_loop: true, ..self }
     }
 }
 

@@ -12,13 +12,25 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     if analysis.timing.lateness.count == 0 {
         return vec![Block::Text("Nothing was sent, so there is no timing to judge.".to_owned())];
     }
-    let mut blocks = vec![Block::Chart("inter-arrivals"), Block::Table(lateness(analysis)), Block::Table(checks(analysis))];
+    let blocked = analysis.totals.blocked;
+    let waited = format!("{} waited for an earlier answer of the same session.", units::counted(blocked, "request"));
+    let mut blocks: Vec<Block> = (blocked > 0).then_some(Block::Text(waited)).into_iter().collect();
+    if analysis.timing.closed_loop {
+        blocks.push(Block::Text(NO_SCHEDULE.to_owned()));
+    } else {
+        blocks.push(Block::Chart("inter-arrivals"));
+    }
+    blocks.extend([lateness(analysis), checks(analysis)].map(Block::Table));
     let dispersion = &analysis.timing.fidelity.dispersion;
     if !dispersion.is_empty() {
         blocks.push(Block::Table(dispersions(dispersion)));
     }
     blocks
 }
+
+/// What the judging of a closed loop leaves out.
+const NO_SCHEDULE: &str =
+    "A closed loop has no schedule: a request is due when its user is ready for it, and only the lateness after that is judged.";
 
 fn lateness(analysis: &Analysis) -> Table {
     let lateness = &analysis.timing.lateness;
