@@ -121,7 +121,7 @@ pub fn findings(analysis: &Analysis) -> Vec<Finding> {
 }
 
 fn complete(analysis: &Analysis) -> Judged {
-    let (have, due) = (analysis.totals.requests, analysis.info.requests);
+    let (have, due) = (analysis.whole.requests, analysis.info.requests);
     let requests = units::counted(due, "request");
     let (verdict, title) = match analysis.info.status {
         RunStatus::Complete if have == due => {

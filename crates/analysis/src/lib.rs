@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod latency;
 mod load;
 pub mod overview;
+pub mod phases;
 pub mod rates;
 mod render;
 mod report;
@@ -28,10 +29,16 @@ pub use report::{Report, ReportOptions, report};
 pub struct Analysis {
     /// The run's own description.
     pub info: trace::RunInfo,
+    /// Its phases, as it was asked for.
+    pub phases: phases::Phases,
+    /// Counts and sums with the warm-up, which all else leaves out, but for what shows the course of time.
+    pub whole: totals::Totals,
     /// Counts and sums.
     pub totals: totals::Totals,
     /// Response and service time.
     pub latency: latency::Latency,
+    /// The figures of each phase, where there are several.
+    pub by_phase: Vec<phases::Phase>,
     /// Throughput over time.
     pub rates: rates::Rates,
     /// Failures by kind, the most frequent first.
@@ -48,15 +55,26 @@ impl Analysis {
     /// # Errors
     /// [`Error::Empty`] when the run has no outcomes, [`Error::Outcomes`] when a part is damaged.
     pub fn new(run: &Run) -> Result<Self> {
+        let phases = phases::Phases::of(&run.info);
         let totals = totals::Totals::load(run)?;
+        let mut latency = latency::Latency::load(run, &totals)?;
+        let (mut everything, mut whole) = (run.clone(), totals.clone());
+        if phases.has_warmup() {
+            everything = run.whole();
+            whole = totals::Totals::load(&everything)?;
+            latency.over_time = latency::Latency::load(&everything, &whole)?.over_time;
+        }
         Ok(Self {
             info: run.info.clone(),
-            latency: latency::Latency::load(run, &totals)?,
-            rates: rates::Rates::load(run, &totals)?,
+            by_phase: phases.load(run, &totals)?,
+            phases,
+            latency,
+            rates: rates::Rates::load(&everything, &whole)?,
             failures: errors::load(run)?,
             timing: timing::Timing::load(run, &totals)?,
-            resources: resources::Resources::load(run, &totals)?,
+            resources: resources::Resources::load(run, &whole)?,
             totals,
+            whole,
         })
     }
 }

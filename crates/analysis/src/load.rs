@@ -6,10 +6,11 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use polars::prelude::{
-    DataFrame, Engine, LazyFrame, ParquetReader, PlRefPath, PlanCallback, PolarsResult, ScanArgsParquet, SerReader,
+    DataFrame, Engine, LazyFrame, ParquetReader, PlRefPath, PlanCallback, PolarsResult, ScanArgsParquet, SerReader, col, lit,
 };
 use trace::{Event, Part, RunInfo, schema};
 
+use crate::phases::{Phases, WARMUP};
 use crate::{Error, Result};
 
 /// Rows handed on at once: large enough to be quick, small enough for a bounded memory.
@@ -26,6 +27,25 @@ pub struct Run {
     pub events: Vec<Event>,
     parts: Vec<Part>,
     resources: Vec<Part>,
+    rows: Rows,
+}
+
+/// Which of a run's outcomes are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Rows {
+    All,
+    Phase(String),
+    AllBut(&'static str),
+}
+
+impl Rows {
+    fn of(&self, outcomes: LazyFrame) -> LazyFrame {
+        match self {
+            Self::All => outcomes,
+            Self::Phase(name) => outcomes.filter(col("phase").eq(lit(name.as_str()))),
+            Self::AllBut(name) => outcomes.filter(col("phase").neq(lit(*name))),
+        }
+    }
 }
 
 impl Run {
@@ -45,15 +65,28 @@ impl Run {
         let resources = trace::part_files(dir, schema::RESOURCES)?;
         parts.iter().try_for_each(|part| check_part(&part.path, schema::OUTCOMES))?;
         resources.iter().try_for_each(|part| check_part(&part.path, schema::RESOURCES))?;
-        Ok(Self { dir: dir.to_owned(), info, events: trace::read_events(dir)?, parts, resources })
+        let rows = if Phases::of(&info).has_warmup() { Rows::AllBut(WARMUP) } else { Rows::All };
+        Ok(Self { dir: dir.to_owned(), info, events: trace::read_events(dir)?, parts, resources, rows })
     }
 
-    /// Runs `query` over the outcomes of all parts, in the order they were written, and hands the answer on in batches.
+    /// The same with the warm-up.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { rows: Rows::All, ..self.clone() }
+    }
+
+    /// One phase of it.
+    #[must_use]
+    pub fn only(&self, phase: &str) -> Self {
+        Self { rows: Rows::Phase(phase.to_owned()), ..self.clone() }
+    }
+
+    /// Runs `query` over the outcomes of all parts but those of a warm-up, in the order they were written, and hands the answer on in batches.
     ///
     /// # Errors
     /// [`Error::Outcomes`] when the scan cannot begin; the batches themselves may fail later.
     pub fn scan(&self, query: impl FnOnce(LazyFrame) -> LazyFrame) -> Result<Batches> {
-        self.scan_parts(&self.parts, query)
+        self.scan_parts(&self.parts, |outcomes| query(self.rows.of(outcomes)))
     }
 
     /// Runs `query` over what probes saw; `None` where nothing was watched.

@@ -104,12 +104,12 @@ struct Read {
 }
 
 impl Resources {
-    /// One pass over what probes saw, and one over the outcomes where the target's processor time is known. `None` where nothing was
-    /// watched.
+    /// One pass over what probes saw, and one over the outcomes where the target's processor time is known. `whole` has the warm-up in
+    /// it, which the course of time shows and figures leave out. `None` where nothing was watched.
     ///
     /// # Errors
     /// [`Error::Outcomes`] when a part is damaged.
-    pub fn load(run: &Run, totals: &Totals) -> Result<Option<Self>> {
+    pub fn load(run: &Run, whole: &Totals) -> Result<Option<Self>> {
         let columns = ["run_ns", "source", "series", "unit", "value"];
         let Some(batches) = run.scan_resources(|rows| rows.select(columns.map(col)))? else { return Ok(None) };
         let mut all = AllRead::default();
@@ -123,7 +123,7 @@ impl Resources {
         Ok(Some(Self {
             from_ns,
             target_cpu: target.cpu(run, from_ns)?,
-            over_time: over_time(&all.list, &target, totals),
+            over_time: over_time(&all.list, &target, whole),
             series,
             events: run.events.clone(),
         }))

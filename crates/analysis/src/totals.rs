@@ -90,7 +90,10 @@ impl Totals {
                 return Ok(totals);
             }
         }
-        Err(Error::Empty { path: run.dir.clone(), reason: "the run's outcomes hold no rows; nothing was due".to_owned() })
+        Err(Error::Empty {
+            path: run.dir.clone(),
+            reason: "the run's outcomes hold no rows outside a warm-up; nothing was due".to_owned(),
+        })
     }
 
     fn expressions() -> Vec<Expr> {

@@ -130,6 +130,7 @@ impl ReplayOptions {
         if self.abort_when.len() > CONDITIONS_MAX {
             return Err(Error::option("--abort-when", format!("{CONDITIONS_MAX} conditions are the most")));
         }
+        self.arrivals.open(self.seed)?;
         positive("--warmup", self.warmup.unwrap_or(Duration::MAX).as_secs_f64())?;
         let nobody_thinks = self.pacing != Pacing::Open && self.think_speed == Some(f64::INFINITY);
         positive("--think-speed", self.think_speed.filter(|_| !nobody_thinks).unwrap_or(1.0))?;

@@ -403,6 +403,54 @@ mod tests {
         }
     }
 
+    /// 20 000 requests at 10/s, and arrivals of a model at a constant 1000/s.
+    fn drawn(model: &str, seed: u64) -> Vec<i64> {
+        let rows: Vec<(TraceNs, u64)> = (0..20_000).map(|i| (TraceNs(i * 100_000_000), i as u64 / 4)).collect();
+        let arrivals = crate::Arrivals::Named(model.to_owned());
+        let mut schedule =
+            of(&rows, ReplayOptions { pace: Pace::rate(1000.0).unwrap(), arrivals, seed, ..ReplayOptions::default() });
+        rows.iter().map(|(at, session)| schedule.due(*at, *session).ns()).collect()
+    }
+
+    /// Of a renewal process with CV c, the count until t has mean t and variance c²t for large t (Cox 1962, *Renewal Theory*, §4.2).
+    #[test]
+    fn arrivals_of_a_model_have_its_rate_and_its_burstiness() {
+        for (model, cv) in [("poisson", 1.0_f64), ("gamma:cv=2", 2.0), ("weibull:cv=0.5", 0.5), ("uniform", 0.0)] {
+            let dues = drawn(model, 11);
+            assert!(dues.is_sorted(), "{model}");
+            let count = dues.iter().filter(|due| **due <= 15_000_000_000).count() as f64;
+            assert!((count - 15_000.0).abs() <= 4.0 * cv * 15_000_f64.sqrt() + 1.0, "{model}: {count}");
+            let gaps: Vec<f64> = dues.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
+            let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+            let found = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt() / mean;
+            assert!((found - cv).abs() <= 0.06 * cv + 1e-6, "{model}: {found}");
+            assert!(drawn(model, 11) == dues && (model == "uniform" || drawn(model, 12) != dues), "{model}");
+        }
+    }
+
+    /// In × of recorded, a model arrives at the recorded rate: 20 000 requests at 10/s, twice as fast, take 1000 s.
+    #[test]
+    fn arrivals_of_a_model_follow_the_recorded_rate() {
+        let rows: Vec<(TraceNs, u64)> = (0..20_000).map(|i| (TraceNs(i * 100_000_000), i as u64)).collect();
+        let arrivals = crate::Arrivals::Named("poisson".to_owned());
+        let options = ReplayOptions { pace: Pace::speed(2.0).unwrap(), arrivals, seed: 3, ..ReplayOptions::default() };
+        let mut schedule = of(&rows, options);
+        let dues: Vec<i64> = rows.iter().map(|(at, session)| schedule.due(*at, *session).ns()).collect();
+        assert!(dues.is_sorted());
+        let half = dues.iter().filter(|due| **due <= 500_000_000_000).count() as f64;
+        assert!((half - 10_000.0).abs() <= 4.0 * 100.0, "{half}");
+    }
+
+    /// The recording at ×1 for 2 s, then ×4: what was recorded at 6 s is due at 3 s; nothing is due after the profile's end.
+    #[test]
+    fn a_profile_in_times_runs_through_the_recording() {
+        let rows: Vec<(TraceNs, u64)> = [0, 1, 2, 6, 10, 14].map(|s| (TraceNs(s * 1_000_000_000), s as u64)).to_vec();
+        let profile = "recorded:x,for=2s+recorded:x,at=4,for=3s".parse().unwrap();
+        let found = dues(&rows, Pace::Profile(profile), None);
+        assert_eq!(found[..5], [0, 1, 2, 3, 4].map(|s| s * 1_000_000_000));
+        assert_eq!(found[5], NEVER.ns());
+    }
+
     #[test]
     fn sessions_speed_up_while_they_are_short_looked_ahead() {
         // Three sessions a second apart, each with a second request half a second later, four times as fast.

@@ -18,6 +18,7 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
             line("Trace (due)", Ink::Grey, Stroke::Broad, &gaps.due),
             line("Replay (sent)", Ink::Blue, Stroke::Thin, &gaps.sent),
         ],
+        marks: Vec::new(),
     })
 }
 

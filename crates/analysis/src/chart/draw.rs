@@ -13,7 +13,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, IntoFont, ShapeStyle, TextStyle, WHITE, register_font};
 
 use super::style::{FONT, FONT_STACK, Ink, add_classes, css_classes, css_variables};
-use super::{Axis, Line, Plot, Stroke};
+use super::{Axis, Line, Mark, Plot, Stroke};
 use crate::{Error, Result};
 
 const SVG_ENLARGED: f64 = 10.0;
@@ -178,6 +178,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
         self.text(plot.y.title, (MARGIN_LEFT, top + ROW / 2.0), HPos::Left, TEXT, Ink::Muted)?;
         self.y_axis(&plot.y, &frame)?;
         self.x_axis(&plot.x, &frame)?;
+        self.marks(&plot.x, &plot.marks, &frame)?;
         plot.lines.iter().try_for_each(|line| self.line(plot, line, &frame))
     }
 
@@ -219,6 +220,26 @@ impl<B: DrawingBackend> Pen<'_, B> {
             }
         }
         self.text(axis.title, (frame.right, frame.bottom + 34.0), HPos::Right, TEXT, Ink::Muted)
+    }
+
+    /// A line down from the name of what begins there; a name that would touch the one before it is left out.
+    fn marks(&self, axis: &Axis, marks: &[Mark], frame: &Frame) -> Drawn<B> {
+        let mut free_from = f64::MIN;
+        let ends = marks.iter().skip(1).map(|mark| mark.at).chain([axis.to]);
+        for (mark, end) in marks.iter().zip(ends) {
+            let (left, right) = (frame.x(axis, mark.at), frame.x(axis, end));
+            if mark.shaded {
+                let corners = [(left, frame.top), (right, frame.top), (right, frame.bottom), (left, frame.bottom)];
+                self.area.draw(&Polygon::new(self.places(&corners), Ink::Grey.light().mix(0.18)))?;
+            }
+            self.path(&[(left, frame.top - 4.0), (left, frame.bottom)], self.solid(Ink::Muted, 1.0))?;
+            let width = text_width(&mark.name);
+            if left + 4.0 >= free_from && left + 4.0 + width <= frame.right {
+                self.text(&mark.name, (left + 4.0, frame.top + 6.0), HPos::Left, TEXT, Ink::Muted)?;
+                free_from = left + width + 12.0;
+            }
+        }
+        Ok(())
     }
 
     fn line(&self, plot: &Plot, line: &Line, frame: &Frame) -> Drawn<B> {

@@ -1,6 +1,6 @@
 //! Median and 99th percentile of the response time as the run went on.
 
-use super::{Axis, Ink, Line, Plot, Stroke};
+use super::{Axis, Ink, Line, Plot, Stroke, phase_marks};
 use crate::{Analysis, units};
 
 pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
@@ -27,6 +27,7 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
         y: Axis::log("Response time", least, most, units::round_duration, units::duration),
         xs: (0..bins.count).map(|bin| bins.middle_s(bin)).collect(),
         lines: vec![line("99th percentile", Ink::Vermillion, &over_time.p99_ns), line("Median", Ink::Blue, &over_time.p50_ns)],
+        marks: phase_marks(analysis),
     })
 }
 

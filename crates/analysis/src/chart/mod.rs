@@ -17,6 +17,7 @@ pub use draw::{Layout, png, svg, svg_file};
 pub use style::{Ink, css_classes, css_variables};
 
 use crate::Analysis;
+use crate::phases::{Begin, WARMUP};
 
 /// A chart of a run.
 #[derive(Debug)]
@@ -52,6 +53,30 @@ pub struct Plot {
     pub xs: Vec<f64>,
     /// The lines, those drawn first below the others.
     pub lines: Vec<Line>,
+    /// Places on the horizontal axis at which something begins, rising.
+    pub marks: Vec<Mark>,
+}
+
+/// Where something begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Its place.
+    pub at: f64,
+    /// What it is called.
+    pub name: String,
+    /// Whether it is shaded, up to the next mark.
+    pub shaded: bool,
+}
+
+/// Marks of the phases on an axis of seconds from the first due instant on; none where there is but one phase.
+fn phase_marks(analysis: &Analysis) -> Vec<Mark> {
+    let begins = &analysis.phases.begins;
+    let mark = |begin: &Begin| Mark {
+        at: ((begin.from_ns - analysis.whole.first_due_ns) as f64 / 1e9).max(0.0),
+        name: begin.name.clone(),
+        shaded: begin.name == WARMUP,
+    };
+    if begins.len() > 1 { begins.iter().map(mark).collect() } else { Vec::new() }
 }
 
 /// One line of a [`Plot`].

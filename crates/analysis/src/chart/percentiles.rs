@@ -32,6 +32,7 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
             line("Response time (from due)", Ink::Blue, Stroke::Broad, &curve.response_ns),
             line("Service time (from sent)", Ink::Vermillion, Stroke::Thin, &curve.service_ns),
         ],
+        marks: Vec::new(),
     })
 }
 

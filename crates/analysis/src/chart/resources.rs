@@ -1,6 +1,6 @@
 //! Processor and memory as the run went on, on the time axis of the throughput.
 
-use super::{Axis, Ink, Line, Plot, Stroke};
+use super::{Axis, Ink, Line, Plot, Stroke, phase_marks};
 use crate::resources::OverTime;
 use crate::{Analysis, units};
 
@@ -73,5 +73,6 @@ fn plot(
         y: axis(most),
         xs: (0..bins.count).map(|bin| bins.middle_s(bin)).collect(),
         lines,
+        marks: phase_marks(analysis),
     })
 }

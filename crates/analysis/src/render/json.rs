@@ -11,7 +11,7 @@ const VERSION: u32 = 1;
 pub(crate) fn json(material: &Material) -> String {
     let Material { analysis, findings, overview, .. } = material;
     let (info, totals) = (&analysis.info, &analysis.totals);
-    let document = json!({
+    let mut document = json!({
         "kind": "rehearsal findings",
         "version": VERSION,
         "verdict": overview.verdict,
@@ -43,6 +43,13 @@ pub(crate) fn json(material: &Material) -> String {
         "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },
         "resources": analysis.resources,
     });
+    if analysis.phases.has_warmup() {
+        document["warmup"] =
+            json!({ "until_ns": analysis.phases.warmup_ns, "requests": analysis.whole.requests - totals.requests });
+    }
+    if !analysis.by_phase.is_empty() {
+        document["phases"] = json!(analysis.by_phase);
+    }
     let mut text = serde_json::to_string_pretty(&document).expect("findings are plain data");
     text.push('\n');
     text

@@ -1,6 +1,7 @@
 //! Latency by collection and operation.
 
 use super::latency::{cells, columns};
+use super::phases::{self, failed};
 use super::{Block, Cell, Column, Material, Table};
 use crate::distribution::Distribution;
 use crate::latency::{GROUPS_MAX, Group};
@@ -18,6 +19,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     let response = Table { title: "Response time".to_owned(), ..table(groups, |group| &group.times.response) };
     let service = Table { title: "Service time".to_owned(), folded: true, ..table(groups, |group| &group.times.service) };
     blocks.extend([Block::Table(response), Block::Table(service)]);
+    blocks.extend(phases::groups(material.analysis));
     blocks
 }
 
@@ -28,11 +30,9 @@ fn table(groups: &[Group], times: impl Fn(&Group) -> &Distribution) -> Table {
 }
 
 fn names(group: &Group) -> Vec<Cell> {
-    let failed = group.requests - group.ok;
-    let share = if failed == 0 { String::new() } else { units::share(failed as f64 / group.requests as f64) };
     vec![
         Cell { text: group.collection.clone(), detail: group.operation.clone() },
         units::count(group.requests).into(),
-        Cell { text: units::count(failed), detail: share },
+        failed(group.requests, group.ok),
     ]
 }

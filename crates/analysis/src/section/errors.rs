@@ -21,7 +21,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
 }
 
 fn row(analysis: &Analysis, failure: &Failure) -> Vec<Cell> {
-    let since_start = |at_ns: i64| units::duration((at_ns - analysis.totals.first_due_ns) as f64);
+    let since_start = |at_ns: i64| units::duration((at_ns - analysis.whole.first_due_ns) as f64);
     vec![
         failure.kind.as_str().into(),
         units::count(failure.count).into(),

@@ -1,5 +1,6 @@
 //! Response and service time of the whole run.
 
+use super::phases;
 use super::{Block, Cell, Column, Material, Table, duration, quantile};
 use crate::distribution::{Distribution, LEVELS};
 use crate::units;
@@ -20,6 +21,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     }
     blocks.push(Block::Chart("percentiles"));
     blocks.push(Block::Table(table(&[("Response time", &times.response), ("Service time", &times.service)])));
+    blocks.extend(phases::overview(material.analysis));
     blocks.push(Block::Chart("latency-over-time"));
     blocks
 }

@@ -6,6 +6,7 @@ mod collections;
 mod errors;
 mod findings;
 mod latency;
+mod phases;
 mod resources;
 mod throughput;
 mod timing;

@@ -1,0 +1,145 @@
+//! The phases of a run, as `run.json` lists them, and the figures of each.
+
+use serde::{Deserialize, Serialize};
+use trace::RunInfo;
+
+use crate::latency::{Group, Latency, Times};
+use crate::totals::Totals;
+use crate::{Result, Run};
+
+/// The phase that is part of no figure.
+pub const WARMUP: &str = "warmup";
+
+/// What `run.json` says about phases. A run without a word about them has none.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Phases {
+    /// When the warm-up is over, ns since run start.
+    pub warmup_ns: Option<i64>,
+    /// Every phase, in order.
+    #[serde(rename = "phases")]
+    pub begins: Vec<Begin>,
+    /// The rate asked for over time, where it was not the same all the time.
+    #[serde(rename = "asked_rate")]
+    pub asked: Option<Asked>,
+}
+
+/// A phase and when it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Begin {
+    /// Its name, as in the outcomes.
+    pub name: String,
+    /// Since run start, ns.
+    pub from_ns: i64,
+}
+
+/// Requests that were to be due until each instant: Λ(t).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Asked {
+    /// Since run start, ns, rising.
+    pub at_ns: Vec<i64>,
+    /// Requests until then, as many as instants.
+    pub requests: Vec<f64>,
+}
+
+/// The figures of one phase.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Phase {
+    /// Its name.
+    pub phase: String,
+    /// When it begins, ns since run start.
+    pub from_ns: i64,
+    /// When it ends, or the last request was due.
+    pub to_ns: i64,
+    /// Requests due.
+    pub requests: u64,
+    /// Good answers.
+    pub ok: u64,
+    /// Requests per second that were asked for; `null` where the rate was the same all the time.
+    pub asked_per_s: Option<f64>,
+    /// Requests that were due per second.
+    pub offered_per_s: Option<f64>,
+    /// Times of the answered requests.
+    #[serde(flatten)]
+    pub times: Times,
+    /// The same by collection and operation.
+    pub groups: Vec<Group>,
+}
+
+impl Phases {
+    /// What the run says of itself.
+    #[must_use]
+    pub fn of(info: &RunInfo) -> Self {
+        serde_json::from_value(info.asked.clone()).unwrap_or_default()
+    }
+
+    /// Whether there is a warm-up.
+    #[must_use]
+    pub fn has_warmup(&self) -> bool {
+        self.warmup_ns.is_some()
+    }
+
+    /// Figures of each phase but the warm-up, where there are several; one look at the run for each.
+    ///
+    /// # Errors
+    /// [`crate::Error::Outcomes`] when a part is damaged.
+    pub fn load(&self, run: &Run, totals: &Totals) -> Result<Vec<Phase>> {
+        let measured: Vec<&Begin> = self.begins.iter().filter(|begin| begin.name != WARMUP).collect();
+        if measured.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let ends = measured.iter().skip(1).map(|begin| begin.from_ns).chain([totals.last_due_ns]);
+        measured.iter().zip(ends).map(|(begin, end_ns)| self.phase(run, totals, begin, end_ns)).collect()
+    }
+
+    fn phase(&self, run: &Run, totals: &Totals, begin: &Begin, end_ns: i64) -> Result<Phase> {
+        let Latency { overall, groups, .. } = Latency::load(&run.only(&begin.name), totals)?;
+        let requests = groups.iter().map(|group| group.requests).sum();
+        let to_ns = end_ns.min(totals.last_due_ns).max(begin.from_ns);
+        let seconds = Some((to_ns - begin.from_ns) as f64 / 1e9).filter(|seconds| *seconds > 0.0);
+        Ok(Phase {
+            phase: begin.name.clone(),
+            from_ns: begin.from_ns,
+            to_ns,
+            requests,
+            ok: groups.iter().map(|group| group.ok).sum(),
+            asked_per_s: self.asked.as_ref().and_then(|asked| asked.per_s(begin.from_ns, to_ns)),
+            offered_per_s: seconds.map(|seconds| requests as f64 / seconds),
+            times: overall,
+            groups,
+        })
+    }
+}
+
+impl Asked {
+    /// Mean rate between two instants; beyond the last one known, as between the last two.
+    #[must_use]
+    pub fn per_s(&self, from_ns: i64, to_ns: i64) -> Option<f64> {
+        let requests = self.until(to_ns)? - self.until(from_ns)?;
+        (to_ns > from_ns).then(|| requests / ((to_ns - from_ns) as f64 / 1e9))
+    }
+
+    fn until(&self, at_ns: i64) -> Option<f64> {
+        let after = self.at_ns.partition_point(|known| *known <= at_ns).clamp(1, self.at_ns.len().checked_sub(1)?.max(1));
+        let (from_ns, to_ns) = (self.at_ns.get(after - 1)?, self.at_ns.get(after)?);
+        let (from, to) = (self.requests.get(after - 1)?, self.requests.get(after)?);
+        Some(from + (to - from) * (at_ns - from_ns) as f64 / (to_ns - from_ns).max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = 1_000_000_000;
+
+    #[test]
+    fn the_rate_asked_for_is_the_slope_of_its_integral() {
+        let asked = Asked { at_ns: vec![0, 10 * S, 20 * S], requests: vec![0.0, 100.0, 100.0] };
+        assert_eq!(asked.per_s(0, 10 * S), Some(10.0));
+        assert_eq!(asked.per_s(5 * S, 15 * S), Some(5.0));
+        assert_eq!(asked.per_s(18 * S, 30 * S), Some(0.0));
+        assert_eq!(asked.per_s(5 * S, 5 * S), None);
+        assert_eq!(Asked { at_ns: vec![], requests: vec![] }.per_s(0, S), None);
+    }
+}
