@@ -111,6 +111,7 @@ impl RunSummary {
             lines.push(CLOSED_LOOP.to_owned());
         }
         let counted = [
+            (self.warmup_requests, "requests of the warm-up are part of no figure"),
             (self.reader.beyond_end, "requests were due after the end of the run and not sent"),
             (self.reader.reorder_overrun, "requests were read too late, since sessions outlast what can be read ahead"),
             (self.reader.sessions_forgotten, "sessions were forgotten before they went on"),
