@@ -127,6 +127,7 @@ fn any_number_of_workers_has_the_same_outcomes() {
             sets.push(python_says(&python, SET, &[text(&out), due]));
         }
         assert_eq!(sets[0].matches('(').count(), if name == "closed" { 800 } else { 400 }, "{name}");
+        assert!(!sets[0].contains(", 2, 0)"), "{name}: two passes have the copies 0 and 1");
         assert!(sets.iter().all(|set| *set == sets[0]), "{name}: the outcomes depend on the number of workers");
     }
 }
