@@ -43,7 +43,7 @@ pub const CURVE_WINDOWS_MAX: usize = 1 << 20;
 pub const PHASES_MAX: usize = 256;
 /// Pieces of a profile: steps, points, waves, over all its segments.
 pub const PIECES_MAX: usize = 65_536;
-/// Users of a closed loop, and how often their number may change in a run.
+/// Users of a closed loop that a profile may ask for.
 pub const USERS_MAX: f64 = 1e6;
 /// Levels that a course of users is made of.
 pub const LEVELS_MAX: usize = 65_536;
