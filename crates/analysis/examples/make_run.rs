@@ -87,6 +87,7 @@ fn outcome<'a>(
         response_bytes: if error.is_none() { 1400 + rng.below(3000) } else { 0 },
         matched: None,
         recall: None,
+        rank_correlation: None,
     }
 }
 

@@ -94,6 +94,7 @@ const FINDINGS: &[Rule] = &[
     Rule { id: "generator", judge: generator },
     Rule { id: "timing", judge: timing },
     Rule { id: "answers", judge: answers },
+    Rule { id: "agreement", judge: agreement },
     Rule { id: "latency", judge: latency },
     Rule { id: "waiting", judge: waiting },
     Rule { id: "limits", judge: limits },
@@ -247,9 +248,36 @@ fn answers(analysis: &Analysis) -> Judged {
     Judged { title, verdict, figures, interval: None, evidence: "outcomes: ok, error, status" }
 }
 
+fn agreement(analysis: &Analysis) -> Judged {
+    let all = &analysis.agreement.overall;
+    let evidence = "outcomes: match, recall, rank_correlation";
+    if all.compared == 0 {
+        let title = "Answers were not compared with the recorded ones.".to_owned();
+        return Judged { title, verdict: Verdict::Info, figures: json!({ "compared": 0 }), interval: None, evidence };
+    }
+    let (agreeing, differing) = (all.agreeing(), all.differing());
+    let answers = units::counted(agreeing + differing, "answer");
+    let recall = all.recall_mean.map(|mean| format!("; recall of their ids is {mean:.3} on average")).unwrap_or_default();
+    let unknown = match all.unknown {
+        0 => String::new(),
+        count => format!("; of {} nothing can be said", units::count(count)),
+    };
+    let (verdict, title) = match (agreeing, differing) {
+        (0, 0) => (Verdict::Insufficient, format!("Nothing can be said of the {}.", units::counted(all.unknown, "answer"))),
+        (_, 0) => (Verdict::Pass, format!("All of {answers} agree with the recorded ones{recall}{unknown}.")),
+        _ => {
+            let share = units::share(differing as f64 / (agreeing + differing) as f64);
+            let title =
+                format!("{share} of {answers} ({}) differ from the recorded ones{recall}{unknown}.", units::count(differing));
+            (Verdict::Warn, title)
+        }
+    };
+    Judged { title, verdict, figures: json!(all.figures()), interval: None, evidence }
+}
+
 fn latency(analysis: &Analysis) -> Judged {
     let response = &analysis.latency.overall.response;
-    let evidence = "outcomes: done_ns − due_ns where error is null";
+    let evidence = "outcomes: done_ns − due_ns where error is null or `answer`";
     let Some(p99) = response.at(0.99) else {
         let title = format!("{}: too few for a 99th percentile.", units::counted(response.count, "answer"));
         return Judged {
@@ -272,7 +300,7 @@ fn latency(analysis: &Analysis) -> Judged {
 
 fn waiting(analysis: &Analysis) -> Judged {
     let times = &analysis.latency.overall;
-    let evidence = "outcomes: done_ns − due_ns against done_ns − sent_ns where error is null";
+    let evidence = "outcomes: done_ns − due_ns against done_ns − sent_ns where error is null or `answer`";
     let figures = |response, service| json!({ "response_p99_ns": response, "service_p99_ns": service });
     let Some((response, service)) = times.response.value_ns(0.99).zip(times.service.value_ns(0.99)) else {
         let title = "Too few answers to compare response with service time.".to_owned();

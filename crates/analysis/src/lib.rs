@@ -1,5 +1,6 @@
 //! From runs to findings and reports: percentiles, verdicts, charts.
 
+pub mod agreement;
 mod bins;
 pub mod chart;
 pub mod distribution;
@@ -43,6 +44,8 @@ pub struct Analysis {
     pub rates: rates::Rates,
     /// Failures by kind, the most frequent first.
     pub failures: Vec<errors::Failure>,
+    /// How answers agree with the recorded ones.
+    pub agreement: agreement::Agreement,
     /// Whether the timing was kept.
     pub timing: timing::Timing,
     /// What probes saw; `None` where nothing was watched.
@@ -71,6 +74,7 @@ impl Analysis {
             latency,
             rates: rates::Rates::load(&everything, &whole)?,
             failures: errors::load(run)?,
+            agreement: agreement::Agreement::load(run)?,
             timing: timing::Timing::load(run, &totals)?,
             resources: resources::Resources::load(run, &whole)?,
             totals,

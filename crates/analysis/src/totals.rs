@@ -53,7 +53,9 @@ pub struct Totals {
 
 /// True for rows with a whole answer: good or bad, but received.
 pub(crate) fn answered() -> Expr {
-    col("error").is_null().and(col("sent_ns").is_not_null()).and(col("done_ns").is_not_null())
+    let named = ErrorClass::ALL.iter().filter(|class| class.is_answered()).map(|class| col("error").eq(lit(class.as_str())));
+    let whole = named.fold(col("error").is_null(), |any, class| any.or(class.fill_null(lit(false))));
+    whole.and(col("sent_ns").is_not_null()).and(col("done_ns").is_not_null())
 }
 
 /// How many rows hold.

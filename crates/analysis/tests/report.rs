@@ -66,6 +66,7 @@ fn outcome(id: u64) -> OutcomeRow<'static> {
         response_bytes: if error.is_none() { 2500 } else { 0 },
         matched: None,
         recall: None,
+        rank_correlation: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine · 1 a finding (threshold missed, regression, invalid run) · 2 could not do it.
 
+mod comparison;
 mod failure;
 mod interrupt;
 mod output;

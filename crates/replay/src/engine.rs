@@ -15,6 +15,7 @@ use stats::fidelity::{Completeness, Fidelity};
 use trace::{ErrorClass, RunInfo, RunNs, RunStatus, schema, write_run_info};
 
 use crate::abort::{Aborted, Watch};
+use crate::answer::{AnswerBudget, Comparison, Judge};
 use crate::clock::Clock;
 use crate::content::Passes;
 use crate::driver::{DRIVERS, Setup, of_target};
@@ -176,8 +177,18 @@ fn run(
         let (reports, from_workers) = sync_channel(OUTCOME_BLOCKS_MAX);
         let (finished, when_finished) = channel();
         let watch = Watch::new(&options.abort_when, crew.drivers.len());
-        let recorder =
-            Recorder::new(&options.out, phases(options), clock.clone(), targets.clone(), labels, progress, watch, stop.clone());
+        let recorder = Recorder::new(
+            &options.out,
+            phases(options),
+            clock.clone(),
+            targets.clone(),
+            labels,
+            progress,
+            watch,
+            stop.clone(),
+            Judge::new(options.rules.clone(), options.comparison.clone()),
+        );
+        let answers = Arc::new(AnswerBudget::default());
         let (running, when_over) = channel::<()>();
         let run_clock = clock.clone();
         let sampler = spawn(scope, "sampler", move || sampler.run(run_clock, &when_over))?;
@@ -188,7 +199,8 @@ fn run(
         let mut workers = Vec::new();
         let sources = preflight.source_addresses;
         for (inbox, terms) in inboxes.into_iter().zip(crew.terms(options)) {
-            let lines = Lines { inbox, spool: spool.clone(), recorder: reports.clone(), stop: stop.clone() };
+            let lines =
+                Lines { inbox, spool: spool.clone(), recorder: reports.clone(), stop: stop.clone(), answers: answers.clone() };
             let (driver, clock, targets) = (crew.drivers[terms.worker as usize], clock.clone(), targets.clone());
             workers.push(spawn(scope, "worker", move || work(driver, terms, clock, targets, sources, lines))?);
         }
@@ -234,7 +246,8 @@ fn reader(
     gathering: Option<Gathering>,
 ) -> Result<Reader> {
     let added = preflight.added.iter().map(|header| header.0.clone()).collect();
-    let preparer = Preparer::new(targets.clone(), added, labels.clone());
+    let judge = Judge::new(options.rules.clone(), options.comparison.clone());
+    let preparer = Preparer::new(targets.clone(), added, labels.clone(), judge);
     let schedule = Schedule::new(options, preflight.traffic())?;
     // As fast as possible there are no due instants: there the duration ends the run by the clock.
     let profile_end = if let Pace::Profile(profile) = &options.pace { profile.ends_at() } else { None };
@@ -460,6 +473,7 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         "probes": options.probes,
         "probe_every_ns": whole_ns(options.probe_every),
         "derived": options.derived,
+        "compare": options.comparison.as_ref().map(Comparison::describe),
         "headers": preflight.added.iter().map(|header| header.0.name()).collect::<Vec<_>>(),
         "recorded_rate": preflight.curve,
         "preflight": preflight,

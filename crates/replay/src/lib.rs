@@ -20,6 +20,7 @@
 //! ```
 
 pub mod abort;
+pub mod answer;
 mod arrivals;
 mod clock;
 pub mod content;
@@ -69,7 +70,7 @@ pub use pacing::Pacing;
 pub use preflight::{Preflight, preflight};
 pub use progress::{Progress, Snapshot};
 pub use reader::ReaderFigures;
-pub use record::Counts;
+pub use record::{Compared, Counts};
 pub use schedule::Pace;
 pub use stop::Stop;
 pub use users::Users;

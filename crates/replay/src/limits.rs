@@ -37,6 +37,14 @@ pub const ANSWER_HEAD_BYTES_MAX: usize = 256 << 10;
 pub const CONDITIONS_MAX: usize = 16;
 /// Runs of a series.
 pub const SERIES_RUNS_MAX: u64 = 1000;
+/// Bodies of answers on their way to the recorder, in bytes; past it a body is not kept, and nothing is said of its answer.
+pub const ANSWERS_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a recorded body that travels with its request for comparison; a longer one is compared by its digest alone.
+pub const RECORDED_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Examples of differing answers in a run.
+pub const DIFFERENCES_MAX: usize = 10_000;
+/// Examples for each collection, operation and kind of difference.
+pub const DIFFERENCES_EACH_MAX: usize = 20;
 /// Windows of the recorded rate curve, of 10 s or a multiple of it each.
 pub const CURVE_WINDOWS_MAX: usize = 1 << 20;
 /// Names of phases; what comes after them is called [`OTHER`].

@@ -1,9 +1,13 @@
 //! What a user can ask of a replay, as plain data.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use trace::rules::Rules;
+
 use crate::abort::Condition;
+use crate::answer::Comparison;
 use crate::arrivals::Arrivals;
 use crate::content::ContentOptions;
 use crate::limits::{CONDITIONS_MAX, CONNECTIONS_MAX, IN_FLIGHT_MAX, QUEUED_BYTES_MAX};
@@ -49,6 +53,10 @@ pub struct ReplayOptions {
     pub duration: Option<Duration>,
     /// Refused when the peak of the schedule is above this, requests per second.
     pub rate_max_per_s: Option<f64>,
+    /// Says which answers are failures though their status is good, and what is compared of the others.
+    pub rules: Arc<Rules>,
+    /// Holds answers against the recorded ones.
+    pub comparison: Option<Comparison>,
     /// Sends rows that change the target, too.
     pub allow_writes: bool,
     /// Any of these ends the run; at most [`CONDITIONS_MAX`].
@@ -98,6 +106,8 @@ impl Default for ReplayOptions {
             think_speed: None,
             duration: None,
             rate_max_per_s: None,
+            rules: Rules::builtin(),
+            comparison: None,
             allow_writes: false,
             abort_when: Vec::new(),
             timeout: Duration::from_secs(30),
@@ -137,6 +147,9 @@ impl ReplayOptions {
         self.check_pacing()?;
         probe::check_asked(&self.probes, self.probe_every, &self.derived)?;
         positive("--max-rate", self.rate_max_per_s.unwrap_or(1.0))?;
+        let (tolerance, recall_at) = self.comparison.as_ref().map_or((None, None), |asked| (asked.tolerance, asked.recall_at));
+        positive("--tolerance", tolerance.unwrap_or(1.0))?;
+        positive("--recall", recall_at.unwrap_or(1) as f64)?;
         positive("--timeout", self.timeout.as_secs_f64())?;
         positive("--duration", self.duration.unwrap_or(Duration::MAX).as_secs_f64())?;
         positive("--workers", self.workers.unwrap_or(1) as f64)?;

@@ -1,12 +1,15 @@
 //! What workers tell the recorder: fixed-size records, handed over in blocks.
 
+use std::sync::Arc;
+
 use trace::{ErrorClass, RunNs};
 
+use crate::answer::{Expected, HeldAnswer};
 use crate::limits::OUTCOMES_BLOCK_MAX;
 use crate::text::Text;
 
 /// What happened to one request. Times are ns since run start, durations ns.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Outcome {
     /// Place in the trace.
     pub id: u64,
@@ -48,10 +51,20 @@ pub struct Outcome {
     pub response_bytes: u64,
     /// The id of its unit of work, whose name is the label's.
     pub txn: Option<Text>,
+    /// The recorded answer, where answers are compared.
+    pub expected: Option<Arc<Expected>>,
+    /// The body of the answer, where it has to be looked at.
+    pub answer: Option<Box<HeldAnswer>>,
 }
 
 impl Outcome {
-    /// Whether the answer was good: an HTTP status below 400.
+    /// Whether a whole answer came, good or bad.
+    #[must_use]
+    pub fn answered(&self) -> bool {
+        self.error.is_none_or(ErrorClass::is_answered)
+    }
+
+    /// Whether the answer was good: an HTTP status below 400, and no failure inside.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.error.is_none() && self.status < 400

@@ -7,9 +7,10 @@ use std::path::Path;
 use foldhash::fast::RandomState;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
-use trace::{Effect, Row, TraceNs, trace_files};
+use trace::{Effect, Row, TraceNs, TraceReader, trace_files};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::answer;
 use crate::content::{Content, Extent, Place};
 use crate::driver::of_target;
 use crate::limits::{COLLECTIONS_MAX, OTHER, SESSIONS_MAX};
@@ -169,7 +170,7 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
         gathered_bytes,
         disk_bytes: (scheduled.unwrap_or(requests) * OUTCOME_BYTES + gathered_bytes, free_bytes(&options.out)?),
         trace_hash: hash_of(&options.trace)?,
-        notes,
+        notes: [notes, answer_notes(options)?].concat(),
         asked: timing.asked,
         content,
         curve,
@@ -364,6 +365,21 @@ impl fmt::Display for Preflight {
         write!(f, "not sent     {}", count(&self.unreplayable))?;
         self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
+}
+
+/// What of a comparison the trace does not allow, judged by its first rows.
+fn answer_notes(options: &ReplayOptions) -> Result<Vec<String>> {
+    let Some(comparison) = &options.comparison else { return Ok(Vec::new()) };
+    let batch = TraceReader::open_columns(&options.trace, Some(answer::COLUMNS))?.next_batch()?;
+    let any = |has: fn(&Row<'_>) -> bool| batch.as_ref().is_some_and(|batch| batch.rows().any(|row| has(&row)));
+    let note = if !any(|row| row.status().is_some()) {
+        "the trace holds no recorded answers, so there is nothing to compare with"
+    } else if comparison.needs_bodies() && !any(|row| row.response().is_some()) {
+        "the trace keeps no bodies of answers, so --ignore, --tolerance and --compare shape can only tell answers that are the same to the byte; `import --keep-responses` keeps them"
+    } else {
+        return Ok(Vec::new());
+    };
+    Ok(vec![note.to_owned()])
 }
 
 /// What is known of a collection.

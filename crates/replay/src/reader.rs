@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use trace::{Row, RunNs, TraceNs};
 
+use crate::answer;
 use crate::content::{Content, Place};
 use crate::limits::{BLOCK_BYTES_MAX, BLOCK_ROWS_MAX, BLOCK_SPAN_NS, REORDER_BYTES_MAX};
 use crate::request::{Block, Budget, Planned, Preparer};
@@ -161,13 +162,17 @@ impl Reader {
             return self.run_by_answers(&gathering);
         }
         let (content, rows) = (self.content.clone(), self.rows);
-        let taken = content.each(COLUMNS, |row, place| self.take(row, place))?.requests;
+        let taken = content.each(&self.columns(), |row, place| self.take(row, place))?.requests;
         let figures = self.finish();
         Ok(match rows {
             Some(rows) => ReaderFigures { beyond_end: figures.beyond_end + rows.saturating_sub(taken), ..figures },
             // Of what goes on for ever, nothing is left out by ending it.
             None => ReaderFigures { beyond_end: 0, ..figures },
         })
+    }
+
+    fn columns(&self) -> Vec<&'static str> {
+        [COLUMNS, if self.preparer.compares() { answer::COLUMNS } else { &[] }].concat()
     }
 
     /// Gathers sessions, then hands on the first request of each chain, which has the rest fetched by whoever sends it.
@@ -189,7 +194,8 @@ impl Reader {
         let failed = |source| Error::io("gather sessions in", "the run's folder".as_ref(), source);
         let mut writer = SpoolWriter::new(gathering.spool.clone(), gathering.chain, gathering.think_speed);
         let (mut bytes, mut written) = (Vec::new(), Ok(()));
-        self.content.once().each(COLUMNS, |row, place| {
+        let columns = self.columns();
+        self.content.once().each(&columns, |row, place| {
             bytes.clear();
             let target = self.targets.of(row.collection());
             let planned = self.preparer.prepare(row, place, target, RunNs(0), &mut bytes);
@@ -250,7 +256,7 @@ impl Reader {
 
     /// Holds a request recorded at `at` until nothing is due before it any more. False where all that follows is due after the end.
     fn put_in_order(&mut self, at: TraceNs, due: RunNs, lane: usize, planned: Planned, bytes: Box<[u8]>) -> bool {
-        let weight_bytes = bytes.len() + size_of::<Planned>();
+        let weight_bytes = bytes.len() + size_of::<Planned>() + planned.expected_bytes();
         self.reorder.push(due, weight_bytes, (lane, planned, bytes));
         let frontier = self.schedule.frontier(at);
         self.release(frontier);

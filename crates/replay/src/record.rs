@@ -1,18 +1,20 @@
 //! The one thread that writes: outcomes and latency slices to files, sends to the judge of timing, live figures to whoever looks.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use stats::fidelity::FidelityMeter;
-use trace::{ErrorClass, OutcomeRow, OutcomeWriter, RunNs};
+use trace::{DifferenceRow, ErrorClass, Match, OutcomeRow, OutcomeWriter, RunNs, write_differences};
 
 use crate::Result;
 use crate::abort::{Aborted, Over, Watch};
+use crate::answer::{Judge, Verdict};
 use crate::clock::Clock;
+use crate::limits::{DIFFERENCES_EACH_MAX, DIFFERENCES_MAX};
 use crate::outcome::{Outcome, Report, Send};
 use crate::phases::Phases;
 use crate::progress::Progress;
@@ -62,10 +64,78 @@ pub struct Counts {
     pub sent_ns: Option<(i64, i64)>,
     /// When the last request was over.
     pub done_ns: i64,
+    /// Answers held against the recorded ones.
+    #[serde(skip_serializing_if = "Compared::is_empty")]
+    pub compared: Compared,
+}
+
+/// How answers agree with the recorded ones.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Compared {
+    /// Requests by agreement ([`Match`]).
+    pub matches: BTreeMap<&'static str, u64>,
+    /// Answers whose ids could be held against recorded ones.
+    pub recalls: u64,
+    /// The mean share of recorded ids that were found again.
+    pub recall_mean: f64,
+    /// The least.
+    pub recall_min: Option<f64>,
+}
+
+impl Compared {
+    fn is_empty(&self) -> bool {
+        self.matches.is_empty()
+    }
+
+    fn add(&mut self, verdict: &Verdict) {
+        if let Some(matched) = verdict.matched {
+            *self.matches.entry(matched.as_str()).or_default() += 1;
+        }
+        if let Some(recall) = verdict.recall {
+            self.recalls += 1;
+            self.recall_mean += (recall - self.recall_mean) / self.recalls as f64;
+            self.recall_min = Some(self.recall_min.map_or(recall, |least| least.min(recall)));
+        }
+    }
+
+    /// Requests for which `which` holds.
+    #[must_use]
+    pub fn count(&self, which: fn(Match) -> bool) -> u64 {
+        let wanted = |name: &str| Match::parse(name).is_some_and(which);
+        self.matches.iter().filter(|(name, _)| wanted(name)).map(|(_, count)| count).sum()
+    }
+}
+
+/// The first examples of each kind of difference.
+struct Differences {
+    dir: PathBuf,
+    rows: Vec<DifferenceRow>,
+    seen: BTreeMap<(u32, Match), usize>,
+}
+
+impl Differences {
+    fn add(&mut self, outcome: &Outcome, label: &Label, verdict: Verdict) {
+        let (Some(matched), Some(difference)) = (verdict.matched, verdict.difference) else { return };
+        let seen = self.seen.entry((outcome.label, matched)).or_default();
+        if *seen >= DIFFERENCES_EACH_MAX || self.rows.len() >= DIFFERENCES_MAX {
+            return;
+        }
+        *seen += 1;
+        let (collection, operation) = (label.collection.clone(), label.operation.clone());
+        let (id, copy, matched) = (outcome.id, outcome.copy, matched.as_str().to_owned());
+        self.rows.push(DifferenceRow { id, copy, collection, operation, r#match: matched, difference });
+    }
+
+    /// Written in the order of the trace, whichever worker was first.
+    fn finish(mut self) -> Result<()> {
+        self.rows.sort_by_key(|row| (row.id, row.copy));
+        if self.rows.is_empty() { Ok(()) } else { Ok(write_differences(&self.dir, &self.rows)?) }
+    }
 }
 
 impl Counts {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, outcome: &Outcome, verdict: &Verdict) {
+        self.compared.add(verdict);
         self.outcomes += 1;
         self.sent += u64::from(outcome.sent.is_some());
         self.ok += u64::from(outcome.ok());
@@ -150,6 +220,8 @@ pub struct Recorder<'a> {
     interval: Interval,
     watch: Watch,
     stop: Stop,
+    judge: Judge,
+    differences: Differences,
 }
 
 impl<'a> Recorder<'a> {
@@ -165,6 +237,7 @@ impl<'a> Recorder<'a> {
         progress: &'a Progress,
         watch: Watch,
         stop: Stop,
+        judge: Judge,
     ) -> Self {
         Self {
             clock,
@@ -187,6 +260,8 @@ impl<'a> Recorder<'a> {
             interval: Interval::begin(RunNs(0)),
             watch,
             stop,
+            judge,
+            differences: Differences { dir: dir.to_owned(), rows: Vec::new(), seen: BTreeMap::new() },
         }
     }
 
@@ -196,7 +271,7 @@ impl<'a> Recorder<'a> {
     /// [`crate::Error::Data`] when the disk is full; the parts closed before stay readable.
     pub fn run(mut self, reports: &Receiver<Report>) -> Result<Recorded> {
         while let Ok(report) = reports.recv() {
-            self.take(&report)?;
+            self.take(report)?;
             let now = self.clock.now();
             if now - self.interval.since >= INTERVAL_NS {
                 self.slices.write_until(now)?;
@@ -209,18 +284,25 @@ impl<'a> Recorder<'a> {
         }
         self.show(self.clock.now());
         self.writer.finish()?;
+        self.differences.finish()?;
         self.slices.finish()?;
         Ok(self.recorded)
     }
 
-    fn take(&mut self, report: &Report) -> Result<()> {
+    fn take(&mut self, report: Report) -> Result<()> {
         report.sends.iter().for_each(|send| self.take_send(*send));
-        for outcome in &report.outcomes {
+        for mut outcome in report.outcomes {
             let phase = self.phases.of(outcome.due);
             let warmup = self.phases.is_warmup(outcome.due);
-            if warmup { &mut self.recorded.warmup } else { &mut self.recorded.counts }.add(outcome);
-            self.measure(outcome, phase, warmup);
-            self.write(report.worker, outcome, phase)?;
+            let series = self.series(outcome.label, phase);
+            let verdict = self.judge.judge(self.known[outcome.label as usize].0.rule, &outcome);
+            if verdict.failed {
+                outcome.error = Some(ErrorClass::Answer);
+            }
+            if warmup { &mut self.recorded.warmup } else { &mut self.recorded.counts }.add(&outcome, &verdict);
+            self.measure(&outcome, series, warmup);
+            self.write(report.worker, &outcome, phase, &verdict)?;
+            self.differences.add(&outcome, &self.known[outcome.label as usize].0, verdict);
         }
         let worker = report.worker as usize;
         if worker >= self.workers.len() {
@@ -252,8 +334,8 @@ impl<'a> Recorder<'a> {
         self.interval.lateness_ns.saturating_record((send.own - send.due).unsigned_abs());
     }
 
-    fn measure(&mut self, outcome: &Outcome, phase: usize, warmup: bool) {
-        let answered = outcome.error.is_none();
+    fn measure(&mut self, outcome: &Outcome, series: usize, warmup: bool) {
+        let answered = outcome.answered();
         let response_ns = answered.then_some(outcome.done - outcome.due);
         let service_ns = outcome.sent.filter(|_| answered).map(|sent| outcome.done - sent);
         let lateness_ns = outcome.sent.map(|sent| sent - outcome.due - outcome.blocked_ns - outcome.queued_ns);
@@ -267,7 +349,6 @@ impl<'a> Recorder<'a> {
             let shed = outcome.error.is_some_and(ErrorClass::is_shed);
             self.watch.over(&Over { at: outcome.done, ok: outcome.ok(), shed, response_ns, lateness_ns });
         }
-        let series = self.series(outcome.label, phase);
         self.slices.add(outcome.due, series, Measured { values_ns: [response_ns, service_ns, lateness_ns] });
     }
 
@@ -284,7 +365,7 @@ impl<'a> Recorder<'a> {
         *by_phase[phase].get_or_insert_with(|| self.slices.series(&label.collection, &label.operation, name))
     }
 
-    fn write(&mut self, worker: u32, outcome: &Outcome, phase: usize) -> Result<()> {
+    fn write(&mut self, worker: u32, outcome: &Outcome, phase: usize, verdict: &Verdict) -> Result<()> {
         let (label, _) = &self.known[outcome.label as usize];
         let mut digits = [0; 3];
         let row = OutcomeRow {
@@ -315,8 +396,9 @@ impl<'a> Recorder<'a> {
             items: outcome.items,
             request_bytes: outcome.request_bytes,
             response_bytes: outcome.response_bytes,
-            matched: None,
-            recall: None,
+            matched: verdict.matched,
+            recall: verdict.recall.map(|share| share as f32),
+            rank_correlation: verdict.rank_correlation.map(|rho| rho as f32),
         };
         Ok(self.writer.push(&row)?)
     }

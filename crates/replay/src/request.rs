@@ -5,11 +5,13 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
-use trace::{Effect, Flag, Kind, Row, RunNs};
+use trace::rules::RuleId;
+use trace::{Effect, Flag, Keep, Kind, Row, RunNs};
 use wire::http1::{Request, encode_request};
 
 use foldhash::fast::RandomState;
 
+use crate::answer::{Expected, Judge};
 use crate::content::Place;
 use crate::limits::{LABELS_MAX, LOOKAHEAD_BYTES_MAX, OTHER};
 use crate::spool::Next;
@@ -32,6 +34,8 @@ pub struct Label {
     pub operation: String,
     /// The name of the unit of work, where there is one.
     pub txn: Option<String>,
+    /// The rule that names it, if any.
+    pub rule: Option<RuleId>,
     /// Number of its target in [`Targets::list`].
     pub target: usize,
 }
@@ -79,6 +83,18 @@ pub struct Planned {
     pub txn: Option<Text>,
     /// What is to be sent when it is over; nothing in open pacing.
     pub next: Option<Next>,
+    /// How much of its answer is looked at.
+    pub keep: Keep,
+    /// The recorded answer, where answers are compared.
+    pub expected: Option<Arc<Expected>>,
+}
+
+impl Planned {
+    /// What the recorded answer weighs in memory, in bytes.
+    #[must_use]
+    pub fn expected_bytes(&self) -> usize {
+        self.expected.as_ref().map_or(0, |expected| expected.weight_bytes())
+    }
 }
 
 /// Some requests for one worker, in due order.
@@ -86,6 +102,8 @@ pub struct Planned {
 pub struct Block {
     rows: Vec<(Planned, Range<usize>)>,
     bytes: Vec<u8>,
+    /// Of recorded answers.
+    expected_bytes: usize,
     share: Option<Share>,
 }
 
@@ -93,13 +111,15 @@ impl Block {
     /// An empty block with room for what `like` holds.
     #[must_use]
     pub fn with_room_of(like: &Self) -> Self {
-        Self { rows: Vec::with_capacity(like.rows.len()), bytes: Vec::with_capacity(like.bytes.len()), share: None }
+        let (rows, bytes) = (Vec::with_capacity(like.rows.len()), Vec::with_capacity(like.bytes.len()));
+        Self { rows, bytes, expected_bytes: 0, share: None }
     }
 
     /// Appends a request; `write` puts its bytes.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Planned) {
         let start = self.bytes.len();
         let planned = write(&mut self.bytes);
+        self.expected_bytes += planned.expected_bytes();
         self.rows.push((planned, start..self.bytes.len()));
     }
 
@@ -109,10 +129,10 @@ impl Block {
         self.rows.len()
     }
 
-    /// Bytes of all requests.
+    /// Bytes of all requests and recorded answers.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.expected_bytes
     }
 
     /// True where there is none.
@@ -129,7 +149,7 @@ impl Block {
 
     /// What it weighs in memory.
     fn weight_bytes(&self) -> usize {
-        self.bytes.capacity() + self.rows.capacity() * size_of::<(Planned, Range<usize>)>()
+        self.bytes.capacity() + self.expected_bytes + self.rows.capacity() * size_of::<(Planned, Range<usize>)>()
     }
 }
 
@@ -266,16 +286,23 @@ pub struct Preparer {
     targets: Arc<Targets>,
     added: Vec<Added>,
     labels: Arc<Labels>,
+    judge: Judge,
     known: HashMap<u64, (u32, Arc<Label>), RandomState>,
     path: String,
     merged: u64,
 }
 
 impl Preparer {
-    /// Requests for `targets` with these headers added.
+    /// Requests for `targets` with these headers added. What is needed of answers `judge` says.
     #[must_use]
-    pub fn new(targets: Arc<Targets>, added: Vec<Added>, labels: Arc<Labels>) -> Self {
-        Self { targets, added, labels, known: HashMap::default(), path: String::new(), merged: 0 }
+    pub fn new(targets: Arc<Targets>, added: Vec<Added>, labels: Arc<Labels>, judge: Judge) -> Self {
+        Self { targets, added, labels, judge, known: HashMap::default(), path: String::new(), merged: 0 }
+    }
+
+    /// Whether rows have to hold recorded answers.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        self.judge.compares()
     }
 
     /// Requests whose label is [`OTHER`], since there were too many different ones.
@@ -292,10 +319,12 @@ impl Preparer {
         if sendable {
             self.encode(row, target, out);
         }
+        let (label, rule) = self.label(row, target);
+        let expected = if self.judge.compares() { Expected::of(row) } else { None };
         Planned {
             id: row.id(),
             copy: place.copy,
-            label: self.label(row, target),
+            label,
             target: target as u32,
             session: place.session,
             stream: row.stream(),
@@ -304,6 +333,8 @@ impl Preparer {
             sendable,
             txn: row.txn().map(|(_, id)| id.into()),
             next: None,
+            keep: self.judge.keep(rule, expected.as_ref()),
+            expected: expected.map(Arc::new),
         }
     }
 
@@ -322,11 +353,11 @@ impl Preparer {
         encode_request(&request, row.headers().map(|(name, value)| (name.as_bytes(), value)), out);
     }
 
-    fn label(&mut self, row: &Row<'_>, target: usize) -> u32 {
+    fn label(&mut self, row: &Row<'_>, target: usize) -> (u32, Option<RuleId>) {
         let mut key = self.key_of(row, target);
         while let Some((number, label)) = self.known.get(&key) {
             if fits(label, row, target) {
-                return *number;
+                return (*number, label.rule);
             }
             key = key.wrapping_add(1);
         }
@@ -340,14 +371,15 @@ impl Preparer {
             collection: name(row.collection()),
             operation: name(row.operation()),
             txn: row.txn().map(|(txn, _)| name(txn)),
+            rule: self.judge.rule_of(row.method(), row.target()),
             target,
         });
         if full {
-            return self.other(&label);
+            return (self.other(&label), label.rule);
         }
-        let number = self.labels.add(label.clone());
+        let (number, rule) = (self.labels.add(label.clone()), label.rule);
         self.known.insert(key, (number, label));
-        number
+        (number, rule)
     }
 
     fn key_of(&self, row: &Row<'_>, target: usize) -> u64 {
@@ -357,7 +389,7 @@ impl Preparer {
         hash.finish()
     }
 
-    /// The number of a label without names of its own; there are as many as kinds, effects, protocols and targets give.
+    /// The number of a label without names of its own; there are as many as kinds, effects, protocols, rules and targets give.
     fn other(&mut self, label: &Arc<Label>) -> u32 {
         let known = self.labels.since(LABELS_MAX.min(self.known.len()));
         match known.iter().position(|other| other == label) {

@@ -11,8 +11,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use trace::{RunNs, TraceNs};
+use trace::{Keep, RunNs, TraceNs};
 
+use crate::answer::Expected;
 use crate::content::{self, Content};
 use crate::limits::{SESSIONS_MAX, SPOOL_BUFFER_BYTES_MAX};
 use crate::recent::Recent;
@@ -220,7 +221,7 @@ const PLACE_BYTES: usize = 8 + 4;
 /// Where in a record the link to the next chain is.
 const CHAIN_AT: u64 = NEXT_BYTES as u64;
 /// Bytes of a record that carries neither a unit of work nor a request.
-pub const RECORD_BYTES: usize = NEXT_BYTES + PLACE_BYTES + 54;
+pub const RECORD_BYTES: usize = NEXT_BYTES + PLACE_BYTES + 59;
 
 fn place_bytes(place: Place) -> [u8; PLACE_BYTES] {
     let mut out = [0; PLACE_BYTES];
@@ -239,7 +240,7 @@ fn next_bytes(place: Place, beside: bool, gap_ns: i64) -> [u8; NEXT_BYTES] {
 
 /// Links to nowhere, then what is known, little-endian, then the bytes.
 fn encode(at: TraceNs, planned: &Planned, request: &[u8], out: &mut Vec<u8>) {
-    let Planned { id, copy, label, target, session, stream, due: _, items, sendable, txn, next: _ } = planned;
+    let Planned { id, copy, label, target, session, stream, due: _, items, sendable, txn, next: _, keep, expected } = planned;
     out.extend_from_slice(&[0; NEXT_BYTES + PLACE_BYTES]);
     out.extend_from_slice(&at.ns().to_le_bytes());
     [*id, *session, *stream].iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
@@ -248,6 +249,14 @@ fn encode(at: TraceNs, planned: &Planned, request: &[u8], out: &mut Vec<u8>) {
     let unit = txn.as_ref().map_or("", Text::as_str);
     out.extend_from_slice(&(unit.len() as u32).to_le_bytes());
     out.extend_from_slice(unit.as_bytes());
+    out.push(*keep as u8);
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    if let Some(expected) = expected {
+        expected.encode(out);
+    }
+    let expected_bytes = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&expected_bytes.to_le_bytes());
     out.extend_from_slice(request);
 }
 
@@ -262,13 +271,16 @@ fn decode(bytes: &[u8], pass: u64) -> Record<'_> {
     let (sendable, in_txn) = (fields.u8() != 0, fields.u8() != 0);
     let unit = fields.text();
     let txn = in_txn.then_some(unit);
+    let keep = [Keep::Nothing, Keep::Digest, Keep::Whole][usize::from(fields.u8())];
+    let expected = fields.bytes();
+    let expected = (!expected.is_empty()).then(|| Arc::new(Expected::decode(Fields(expected))));
     let next = next_place.map(|place| Next { place, pass, beside, gap_ns });
-    let planned = Planned { id, copy, label, target, session, stream, due: RunNs(0), items, sendable, txn, next };
+    let planned = Planned { id, copy, label, target, session, stream, due: RunNs(0), items, sendable, txn, next, keep, expected };
     Record { at, next_chain, planned, request: fields.0 }
 }
 
 /// Fields of a record, one after the other. The file is our own and nobody else has a name for it, so what is read is what was written.
-struct Fields<'a>(&'a [u8]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, bytes: usize) -> &'a [u8] {
@@ -283,15 +295,15 @@ impl<'a> Fields<'a> {
         out
     }
 
-    fn u8(&mut self) -> u8 {
+    pub(crate) fn u8(&mut self) -> u8 {
         self.array::<1>()[0]
     }
 
-    fn u32(&mut self) -> u32 {
+    pub(crate) fn u32(&mut self) -> u32 {
         u32::from_le_bytes(self.array())
     }
 
-    fn u64(&mut self) -> u64 {
+    pub(crate) fn u64(&mut self) -> u64 {
         u64::from_le_bytes(self.array())
     }
 
@@ -301,8 +313,13 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&mut self) -> Text {
+        Text::from(&*String::from_utf8_lossy(self.bytes()))
+    }
+
+    /// Bytes with their length before them.
+    pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let bytes = self.u32() as usize;
-        Text::from(&*String::from_utf8_lossy(self.take(bytes)))
+        self.take(bytes)
     }
 }
 
@@ -315,7 +332,15 @@ mod tests {
         let txn = txn.then(|| Text::from(format!("{id}").as_str()));
         let (copy, label, target, items) = (1, 2, 3, 4);
         let sendable = !id.is_multiple_of(3);
-        Planned { id, copy, label, target, session, stream, due: RunNs(0), items, sendable, txn, next: None }
+        let expected = Expected {
+            status: 200,
+            ok: id.is_multiple_of(5),
+            hash: id.is_multiple_of(2).then_some(id),
+            ids: id.is_multiple_of(3).then(|| (0..id % 4).map(|place| format!("{id}-{place}").into()).collect()),
+            body: id.is_multiple_of(5).then(|| vec![7; id as usize % 3].into()),
+        };
+        let (keep, expected) = if txn.is_some() { (Keep::Whole, Some(Arc::new(expected))) } else { (Keep::Digest, None) };
+        Planned { id, copy, label, target, session, stream, due: RunNs(0), items, sendable, txn, next: None, keep, expected }
     }
 
     /// A request as it was read back: id, at, gap to the next and whether that is beside it, request bytes.

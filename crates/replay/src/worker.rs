@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
-use trace::{ErrorClass, RunNs};
+use trace::{AnswerBody, ErrorClass, Keep, RunNs};
 
 use crate::abort::ENDED;
+use crate::answer::AnswerBudget;
 use crate::clock::Clock;
 use crate::driver::{Driver, Event, Happened, Received};
 use crate::flights::{Flight, FlightNumber, Flights, Stage};
@@ -88,6 +89,8 @@ pub struct Lines {
     pub recorder: SyncSender<Report>,
     /// Whether to stop.
     pub stop: Stop,
+    /// Of the bodies that the recorder has to look at.
+    pub answers: Arc<AnswerBudget>,
 }
 
 /// A connection as the worker sees it.
@@ -107,11 +110,12 @@ struct Ending {
     status: u16,
     error: Option<ErrorClass>,
     received: Received,
+    answer: Option<Box<AnswerBody>>,
 }
 
 impl Ending {
     fn error(class: ErrorClass, at: RunNs) -> Self {
-        Self { at, status: 0, error: Some(class), received: Received::default() }
+        Self { at, status: 0, error: Some(class), received: Received::default(), answer: None }
     }
 }
 
@@ -468,6 +472,9 @@ impl Worker {
             (flight.planned.due, flight.queued_ns) = (sent, 0);
         }
         self.report.sends.push(Send { due: flight.planned.due, own: sent + -(flight.blocked_ns + flight.queued_ns) });
+        if flight.planned.keep != Keep::Nothing {
+            self.driver.keep_answer(slot, flight.planned.keep);
+        }
         if let Err(class) = self.driver.send(slot, bytes) {
             self.drop_connection(slot, Ending::error(class, sent));
         }
@@ -494,16 +501,18 @@ impl Worker {
         let carries = self.conns[slot as usize].flight;
         match what {
             Happened::Opened { connect_ns } => self.opened(slot, at, connect_ns),
-            Happened::Answered { status, received, reusable } if reusable => {
-                self.conns[slot as usize].flight = None;
-                self.pool.release(slot);
-                self.finish(carries, Ending { at, status, error: None, received });
-            }
-            Happened::Answered { status, received, .. } => {
-                self.drop_connection(slot, Ending { at, status, error: None, received });
+            Happened::Answered { status, received, reusable } => {
+                let ending = Ending { at, status, error: None, received, answer: self.driver.take_answer(slot) };
+                if reusable {
+                    self.conns[slot as usize].flight = None;
+                    self.pool.release(slot);
+                    self.finish(carries, ending);
+                } else {
+                    self.drop_connection(slot, ending);
+                }
             }
             Happened::Failed { class, received } => {
-                self.drop_connection(slot, Ending { at, status: 0, error: Some(class), received });
+                self.drop_connection(slot, Ending { received, ..Ending::error(class, at) });
             }
             // Nothing was going on when the driver looked; a request sent since then meets a closed door.
             Happened::Gone => self.drop_connection(slot, Ending::error(ErrorClass::Closed, at)),
@@ -638,6 +647,8 @@ impl Worker {
             request_bytes: flight.request_bytes as u64,
             response_bytes: ending.received.bytes,
             txn: planned.txn,
+            expected: planned.expected,
+            answer: ending.answer.and_then(|answer| self.lines.answers.hold(*answer)),
         });
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here names a clock, a socket or a file, and every random choice comes from a seed that is handed in.
 
+pub mod agreement;
 pub mod arrivals;
 pub mod changepoint;
 pub mod compare;

@@ -114,5 +114,6 @@ fn outcome(i: u64) -> OutcomeRow<'static> {
         response_bytes: 200,
         matched: None,
         recall: None,
+        rank_correlation: None,
     }
 }

@@ -3,7 +3,9 @@
 //! A *trace* is exchanges in time order ([`Exchange`], [`TraceWriter`], [`TraceReader`]); a *run* is the directory of files that one
 //! replay leaves behind ([`OutcomeRow`], [`OutcomeWriter`], [`LatencyWriter`], [`RunInfo`]). Everything else meets in these files.
 
+mod answer;
 mod columns;
+mod difference;
 mod error;
 mod event;
 mod exchange;
@@ -23,6 +25,8 @@ mod sort;
 mod time;
 mod write;
 
+pub use answer::{AnswerBody, Coding, Keep};
+pub use difference::{Difference, DifferenceRow, read_differences, write_differences};
 pub use error::{Error, Result};
 pub use event::{Event, EventLog, read_events};
 pub use exchange::{Effect, Exchange, Flag, Flags, Header, Kind, Txn, Yield, escape_text};
@@ -30,7 +34,7 @@ pub use issue::{Issue, Issues};
 pub use latency::{LatencyRow, LatencyWriter};
 pub use meta::{Loss, Redaction, Source, TraceMeta, Undecoded};
 pub use name::{Name, Names};
-pub use outcome::{ErrorClass, OutcomeRow, OutcomeWriter};
+pub use outcome::{ErrorClass, Match, OutcomeRow, OutcomeWriter};
 pub use parts::{Part, part_files};
 pub use read::{Batch, Row, TraceReader, trace_files};
 pub use resource::{ResourceRow, ResourceWriter, rate_of};

@@ -2,6 +2,11 @@
 
 /// Bytes of one request or response body that are kept; the true size is recorded beside it.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Bytes of an answer's body that are gathered where it has to be read or kept, and bytes that may come of them when the content coding
+/// is taken off. A longer body is not read: there is only the digest of its bytes.
+pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Bytes of any other answer's body that are gathered; of a longer one there is only the digest.
+pub const ANSWER_DIGEST_BYTES_MAX: usize = 64 << 10;
 /// A row group is closed when its encoded size reaches this.
 pub const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
 /// Rows gathered in memory before they are encoded.

@@ -32,6 +32,8 @@ closed_names! {
         Timeout = "timeout",
         /// The answer was not the protocol's.
         Protocol = "protocol",
+        /// The answer came whole, with a good status, and says that the request failed (GraphQL `errors`, Milvus `code`, bulk items).
+        Answer = "answer",
         /// Sending or receiving failed for another reason.
         Io = "io",
         /// More requests in flight than `--max-in-flight` allows.
@@ -49,7 +51,45 @@ closed_names! {
     }
 }
 
+closed_names! {
+    /// How a replayed answer agrees with the recorded one.
+    Match {
+        /// It is the same, as far as it was asked to be.
+        Same = "same",
+        /// The bodies differ, the recording kept no body that would say where, and the ids in it are the same in the same order.
+        SameIds = "same-ids",
+        /// Another status, none at all, or good where it was bad under the same status.
+        DiffersStatus = "differs-status",
+        /// Members are missing or new, or values of another kind.
+        DiffersShape = "differs-shape",
+        /// Other values.
+        DiffersBody = "differs-body",
+        /// Nothing can be said: there was no whole answer in the recording, or too little of one of them was kept.
+        Unknown = "unknown",
+    }
+}
+
+impl Match {
+    /// Whether the answers agree.
+    #[must_use]
+    pub fn agrees(self) -> bool {
+        matches!(self, Self::Same | Self::SameIds)
+    }
+
+    /// Whether the answers differ.
+    #[must_use]
+    pub fn differs(self) -> bool {
+        matches!(self, Self::DiffersStatus | Self::DiffersShape | Self::DiffersBody)
+    }
+}
+
 impl ErrorClass {
+    /// Whether a whole answer came all the same.
+    #[must_use]
+    pub fn is_answered(self) -> bool {
+        self == Self::Answer
+    }
+
     /// Whether the request was never sent because one of the generator's limits was reached.
     #[must_use]
     pub fn is_shed(self) -> bool {
@@ -114,10 +154,12 @@ pub struct OutcomeRow<'a> {
     pub request_bytes: u64,
     /// On the wire.
     pub response_bytes: u64,
-    /// Agreement with the recording: `same`, `status`, `shape`, `body`.
-    pub matched: Option<&'a str>,
-    /// Recall of the recorded ids.
+    /// Agreement with the recorded answer; `None` where none was asked for.
+    pub matched: Option<Match>,
+    /// Share of the recorded answer's ids that were found again; `None` where it had none.
     pub recall: Option<f32>,
+    /// Spearman's rank correlation of the ids in both answers, −1 to 1; `None` for fewer than two.
+    pub rank_correlation: Option<f32>,
 }
 
 /// Writes outcomes to `outcomes-*.parquet` of a run. Each part is closed and renamed into place, so that a kill loses only the
@@ -264,6 +306,7 @@ columns! {
     response_bytes: Numbers<Int64Type>,
     matched: Names,
     recall: OptionalNumbers<FloatType>,
+    rank_correlation: OptionalNumbers<FloatType>,
 }
 
 impl Columns {
@@ -309,7 +352,8 @@ impl Columns {
         self.items.push(row.items.cast_signed());
         self.request_bytes.push(row.request_bytes.cast_signed());
         self.response_bytes.push(row.response_bytes.cast_signed());
-        self.matched.push(row.matched);
+        self.matched.push(row.matched.map(Match::as_str));
         self.recall.push(row.recall);
+        self.rank_correlation.push(row.rank_correlation);
     }
 }

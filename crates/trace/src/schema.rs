@@ -139,6 +139,7 @@ pub fn outcomes() -> SchemaRef {
         required("response_bytes", UInt64),
         optional("match", Utf8),
         optional("recall", Float32),
+        optional("rank_correlation", Float32),
     ];
     Arc::new(Schema::new(fields))
 }

@@ -146,6 +146,7 @@ fn outcome(id: u64) -> trace::OutcomeRow<'static> {
         response_bytes: 0,
         matched: None,
         recall: None,
+        rank_correlation: None,
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn json(material: &Material) -> String {
         },
         "latency": { "overall": analysis.latency.overall, "groups": analysis.latency.groups },
         "errors": analysis.failures,
+        "agreement": { "groups": analysis.agreement.groups, "examples": analysis.agreement.examples },
         "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },
         "resources": analysis.resources,
     });

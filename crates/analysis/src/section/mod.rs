@@ -2,6 +2,7 @@
 //!
 //! A new section is one file, one `mod` line and one row in [`SECTIONS`].
 
+mod agreement;
 mod collections;
 mod errors;
 mod findings;
@@ -44,6 +45,7 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "collections", title: "Collections and operations", build: collections::build },
     Section { id: "resources", title: "Resources", build: resources::build },
     Section { id: "errors", title: "Errors", build: errors::build },
+    Section { id: "agreement", title: "Answers against the recording", build: agreement::build },
     Section { id: "timing", title: "Timing", build: timing::build },
 ];
 

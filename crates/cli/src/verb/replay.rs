@@ -9,11 +9,12 @@ use replay::abort::Condition;
 use replay::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX};
 use replay::probe;
 use replay::profile::{Profile, Unit};
-use replay::{ContentOptions, Pace, Pacing, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop, Users};
+use replay::{Compared, ContentOptions, Pace, Pacing, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop, Users};
 use trace::RunNs;
 
 use super::series::Asked;
 use super::{Done, series};
+use crate::comparison::ComparisonWords;
 use crate::failure::Failure;
 use crate::rate::{self, RateWords};
 use crate::selection::SelectionWords;
@@ -115,6 +116,8 @@ pub struct Words {
     /// 'hit_rate=ratio(rate(hits),rate(requests))' (may be repeated)
     #[arg(long, value_name = "NAME=EXPRESSION")]
     derive: Vec<probe::Derived>,
+    #[command(flatten)]
+    comparison: ComparisonWords,
     /// Send requests that change the target, too
     #[arg(long)]
     allow_writes: bool,
@@ -228,6 +231,7 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
     };
     let arrivals = words.rate.arrivals()?;
     let users = pacing.users().map_or(0, |users| users.most() as usize);
+    let (rules, comparison) = words.comparison.taken()?;
     Ok(ReplayOptions {
         trace: words.trace,
         content,
@@ -245,6 +249,8 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
         think_speed: words.think_speed.map(|speed| speed.0),
         duration: words.duration,
         rate_max_per_s: words.max_rate,
+        rules,
+        comparison,
         allow_writes: words.allow_writes,
         abort_when: words.abort_when,
         timeout: words.timeout,
@@ -380,10 +386,23 @@ fn account(options: &ReplayOptions, summary: &RunSummary) -> String {
     if counts.blocked > 0 {
         lines.push(format!("{} waited for their own session's earlier answer", counts.blocked));
     }
+    lines.extend(compared(&counts.compared));
     if let Some(verdict) = summary.fidelity.as_ref().and_then(|fidelity| fidelity.verdict) {
         lines.push(format!("timing {}", verdict.as_str()));
     }
     lines.extend(summary.warnings());
     lines.push(format!("run in {}; next: rehearsal report {}", options.out.display(), options.out.display()));
     lines.join("\n")
+}
+
+/// How many answers agree with the recorded ones, in a line; nothing where none were compared.
+fn compared(compared: &Compared) -> Option<String> {
+    let asked: u64 = compared.matches.values().sum();
+    if asked == 0 {
+        return None;
+    }
+    let parts: Vec<String> = compared.matches.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let least =
+        compared.recall_min.map(|least| format!("; recall of ids {:.3} on average, {least:.3} at least", compared.recall_mean));
+    Some(format!("answers against the recording: {}{}", parts.join(", "), least.unwrap_or_default()))
 }

@@ -11,7 +11,7 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use rustix::time::Timespec;
-use trace::{ErrorClass, RunNs};
+use trace::{AnswerBody, Coding, ErrorClass, Keep, RunNs};
 use wire::Side;
 use wire::http1::{Conversation, Ending, Event as Heard};
 
@@ -106,6 +106,16 @@ impl Driver for Http1 {
         }
     }
 
+    fn keep_answer(&mut self, slot: Slot, keep: Keep) {
+        if let Some(connection) = &mut self.connections[slot as usize] {
+            connection.keep = keep;
+        }
+    }
+
+    fn take_answer(&mut self, slot: Slot) -> Option<Box<AnswerBody>> {
+        self.connections[slot as usize].as_mut()?.body.take()
+    }
+
     fn close(&mut self, slot: Slot) {
         self.connections[slot as usize] = None;
     }
@@ -163,6 +173,8 @@ struct Connection {
     status: u16,
     keep_alive: bool,
     received: Received,
+    keep: Keep,
+    body: Option<Box<AnswerBody>>,
 }
 
 impl Connection {
@@ -176,6 +188,8 @@ impl Connection {
             status: 0,
             keep_alive: true,
             received: Received::default(),
+            keep: Keep::Nothing,
+            body: None,
         }
     }
 
@@ -278,8 +292,18 @@ impl Connection {
             let step = self.conversation.server(&bytes[used..]);
             used += step.used;
             match step.event {
-                Some(Heard::Head(head)) => (self.status, self.keep_alive) = (head.status, head.keep_alive),
-                Some(Heard::Body(_)) => {}
+                Some(Heard::Head(head)) => {
+                    (self.status, self.keep_alive) = (head.status, head.keep_alive);
+                    if self.keep != Keep::Nothing && !head.informational {
+                        let coding = Coding::of(head.headers.get("content-encoding"));
+                        self.body = Some(Box::new(AnswerBody::new(coding, std::mem::take(&mut self.keep))));
+                    }
+                }
+                Some(Heard::Body(part)) => {
+                    if let Some(body) = &mut self.body {
+                        body.push(part);
+                    }
+                }
                 Some(Heard::End) if self.conversation.outstanding() > 0 => {}
                 Some(Heard::End) => return (bytes.len(), Some(self.answered(used == bytes.len()))),
                 Some(Heard::Tunnel(_) | Heard::Malformed(_)) => return (bytes.len(), Some(self.failed(ErrorClass::Protocol))),

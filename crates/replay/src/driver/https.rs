@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 use tower_layer::Layer;
 use tower_service::Service;
-use trace::{ErrorClass, RunNs};
+use trace::{AnswerBody, Coding, ErrorClass, Keep, RunNs};
 use wire::http1::{Conversation, Event as Heard};
 
 use super::{Driver, DriverKind, Event, Happened, Received, Setup};
@@ -93,7 +93,12 @@ struct Place {
     /// Tells events of an earlier use of the place from those of this one.
     turn: u64,
     task: Option<AbortHandle>,
+    keep: Keep,
+    answer: Option<Box<AnswerBody>>,
 }
+
+/// An event, the turn of its place, and the body that came with it.
+type Told = (u64, Event, Option<Box<AnswerBody>>);
 
 struct Https {
     clock: Clock,
@@ -101,14 +106,16 @@ struct Https {
     alarm: AsyncFd<Alarm>,
     client: Client,
     /// Holds at most one event for each place and turn.
-    sender: UnboundedSender<(u64, Event)>,
-    receiver: UnboundedReceiver<(u64, Event)>,
+    sender: UnboundedSender<Told>,
+    receiver: UnboundedReceiver<Told>,
     places: Vec<Place>,
 }
 
 impl Https {
-    fn take(&self, (turn, event): (u64, Event), events: &mut Vec<Event>) {
-        if self.places[event.slot as usize].turn == turn {
+    fn take(&mut self, (turn, event, answer): Told, events: &mut Vec<Event>) {
+        let place = &mut self.places[event.slot as usize];
+        if place.turn == turn {
+            place.answer = answer;
             events.push(event);
         }
     }
@@ -120,25 +127,37 @@ impl Driver for Https {
         place.turn += 1;
         place.origin.clone_from(&target.origin);
         let event = Event { slot, at: self.clock.now(), what: Happened::Opened { connect_ns: None } };
-        self.sender.send((place.turn, event)).map_err(|_| ErrorClass::Io)
+        self.sender.send((place.turn, event, None)).map_err(|_| ErrorClass::Io)
     }
 
     fn send(&mut self, slot: Slot, request: &[u8]) -> std::result::Result<(), ErrorClass> {
         let place = &mut self.places[slot as usize];
         let request = rebuilt(&place.origin, request).ok_or(ErrorClass::Unreplayable)?;
         let (client, clock, sender, turn) = (self.client.clone(), self.clock.clone(), self.sender.clone(), place.turn);
+        let keep = std::mem::take(&mut place.keep);
         let task = async move {
-            let what = CONNECT_NS.scope(Cell::default(), exchange(&client, request, &clock)).await;
+            let mut answer = None;
+            let exchange = exchange(&client, request, &clock, keep, &mut answer);
+            let what = CONNECT_NS.scope(Cell::default(), exchange).await;
             // Nobody listens any more once the driver is gone.
-            let _ = sender.send((turn, Event { slot, at: clock.now(), what }));
+            let _ = sender.send((turn, Event { slot, at: clock.now(), what }, answer));
         };
         place.task = Some(self.runtime.spawn(task).abort_handle());
         Ok(())
     }
 
+    fn keep_answer(&mut self, slot: Slot, keep: Keep) {
+        self.places[slot as usize].keep = keep;
+    }
+
+    fn take_answer(&mut self, slot: Slot) -> Option<Box<AnswerBody>> {
+        self.places[slot as usize].answer.take()
+    }
+
     fn close(&mut self, slot: Slot) {
         let place = &mut self.places[slot as usize];
         place.turn += 1;
+        place.answer = None;
         if let Some(task) = place.task.take() {
             task.abort();
         }
@@ -231,7 +250,13 @@ fn rebuilt(origin: &str, bytes: &[u8]) -> Option<Request> {
     Some(request)
 }
 
-async fn exchange(client: &Client, request: Request, clock: &Clock) -> Happened {
+async fn exchange(
+    client: &Client,
+    request: Request,
+    clock: &Clock,
+    keep: Keep,
+    answer: &mut Option<Box<AnswerBody>>,
+) -> Happened {
     let mut received = Received::default();
     let mut response = match client.execute(request).await {
         Ok(response) => response,
@@ -240,9 +265,18 @@ async fn exchange(client: &Client, request: Request, clock: &Clock) -> Happened 
     received.connect_ns = CONNECT_NS.with(Cell::get);
     received.first_byte = Some(clock.now());
     received.bytes = head_bytes(&response);
+    if keep != Keep::Nothing {
+        let coding = Coding::of(response.headers().get("content-encoding").map(|value| value.as_bytes()));
+        *answer = Some(Box::new(AnswerBody::new(coding, keep)));
+    }
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) => received.bytes += chunk.len() as u64,
+            Ok(Some(chunk)) => {
+                received.bytes += chunk.len() as u64;
+                if let Some(answer) = answer {
+                    answer.push(&chunk);
+                }
+            }
             Ok(None) => return Happened::Answered { status: response.status().as_u16(), received, reusable: true },
             Err(error) => return Happened::Failed { class: class_of(&error), received },
         }

@@ -8,7 +8,7 @@
 mod http1;
 pub(crate) mod https;
 
-use trace::{ErrorClass, RunNs};
+use trace::{AnswerBody, ErrorClass, Keep, RunNs};
 
 use crate::Result;
 use crate::clock::Clock;
@@ -30,6 +30,12 @@ pub trait Driver {
     /// # Errors
     /// The class of the failure, when it is known at once.
     fn send(&mut self, slot: Slot, request: &[u8]) -> std::result::Result<(), ErrorClass>;
+
+    /// Says how much of the answer to the next request over `slot` is to be gathered; nothing, where it is not called.
+    fn keep_answer(&mut self, slot: Slot, keep: Keep);
+
+    /// The body of the answer that [`Happened::Answered`] told of, if it was to be gathered.
+    fn take_answer(&mut self, slot: Slot) -> Option<Box<AnswerBody>>;
 
     /// Closes the connection in `slot`; nothing more is heard of it.
     fn close(&mut self, slot: Slot);

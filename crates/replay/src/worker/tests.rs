@@ -205,6 +205,12 @@ impl Driver for Mock {
         Ok(())
     }
 
+    fn keep_answer(&mut self, _: Slot, _: Keep) {}
+
+    fn take_answer(&mut self, _: Slot) -> Option<Box<AnswerBody>> {
+        None
+    }
+
     fn close(&mut self, slot: Slot) {
         self.to(slot, &[Socket::Opening, Socket::Idle, Socket::Busy], Socket::None);
         self.sockets[slot as usize].1 += 1;
@@ -316,7 +322,8 @@ fn play_with(scenario: &Scenario, worker: u32, workers: u32) -> Played {
         open_beforehand: scenario.open_beforehand,
         targets: vec![0, 1],
     };
-    let mut worker = Worker::new(terms, clock, Box::new(driver), targets, Lines { inbox, spool, recorder, stop });
+    let mut worker =
+        Worker::new(terms, clock, Box::new(driver), targets, Lines { inbox, spool, recorder, stop, answers: Arc::default() });
     worker.work().unwrap();
     assert_nothing_is_left(&worker);
     drop(worker);
@@ -372,7 +379,21 @@ fn hand_on(scenario: &Scenario, worker: u32, workers: u32, outbox: &Sender<Block
 fn planned(id: u64, asked: &Asked, at_ns: i64) -> Planned {
     let Asked { session, stream, target, .. } = *asked;
     let sendable = id % 17 != 16;
-    Planned { id, copy: 0, label: 0, target, session, stream, due: RunNs(at_ns), items: 1, sendable, txn: None, next: None }
+    Planned {
+        id,
+        copy: 0,
+        label: 0,
+        target,
+        session,
+        stream,
+        due: RunNs(at_ns),
+        items: 1,
+        sendable,
+        txn: None,
+        next: None,
+        keep: Keep::Nothing,
+        expected: None,
+    }
 }
 
 type Rows = Vec<(i64, Planned, String)>;

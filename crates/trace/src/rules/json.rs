@@ -6,15 +6,29 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// Pointers that one reading may follow: they are kept as the bits of one word.
 pub(super) const POINTERS_MAX: usize = 32;
 
-/// A JSON pointer (RFC 6901) whose `*` steps stand for every element of an array.
+/// A JSON pointer (RFC 6901) whose `*` steps stand for every element of an array and every member of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pointer(Vec<Box<str>>);
+pub struct Pointer(Vec<Box<str>>);
 
 impl Pointer {
     /// `None` where the text is not a pointer to something inside a document.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let steps = text.strip_prefix('/')?.split('/');
         Some(Self(steps.map(|step| step.replace("~1", "/").replace("~0", "~").into()).collect()))
+    }
+
+    /// Whether it points to what is reached by these steps.
+    #[must_use]
+    pub fn leads_to<S: AsRef<str>>(&self, path: &[S]) -> bool {
+        let fits = |(step, taken): (&str, &S)| step == "*" || step == taken.as_ref();
+        self.0.len() == path.len() && self.0.iter().map(|step| &**step).zip(path).all(fits)
+    }
+}
+
+impl std::fmt::Display for Pointer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|step| write!(f, "/{}", step.replace('~', "~0").replace('/', "~1")))
     }
 }
 
@@ -170,7 +184,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<u64, E> {
-        Ok(self.scalar(tag::NUMBER, value.to_bits(), || value.to_string()))
+        // A whole number is the same number however it is written; beyond this, not every whole number has a float.
+        let whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+        let bits = if whole { (value as i64).cast_unsigned() } else { value.to_bits() };
+        Ok(self.scalar(tag::NUMBER, bits, || value.to_string()))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<u64, E> {
@@ -227,7 +244,7 @@ impl<'de> Visitor<'de> for MemberName<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<(u64, u32), E> {
-        Ok((xxh3_64(name.as_bytes()), follow(self.ask, self.live, self.depth, |step| step == name)))
+        Ok((xxh3_64(name.as_bytes()), follow(self.ask, self.live, self.depth, |step| step == "*" || step == name)))
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::{Arc, LazyLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{Effect, Error, Header, Result};
+pub use json::Pointer;
 use json::{Ask, Found, Reading};
 use table::{Items, Place, Rule};
 
@@ -115,6 +116,18 @@ impl Rules {
     #[must_use]
     pub fn reads_answer(&self, rule: Option<RuleId>) -> bool {
         rule.is_some_and(|id| self.0[id.0].answer.wanted())
+    }
+
+    /// Whether [`Rules::answer`] may call an answer a failure whose status is good.
+    #[must_use]
+    pub fn checks_answer(&self, rule: Option<RuleId>) -> bool {
+        rule.is_some_and(|id| self.0[id.0].answer.checks())
+    }
+
+    /// What changes from call to call in the answer to a request of this rule.
+    #[must_use]
+    pub fn volatile(&self, rule: Option<RuleId>) -> &[Pointer] {
+        rule.map_or(&[], |id| self.0[id.0].answer.volatile())
     }
 
     /// Says what the answer to a request of this rule is. `body` is the whole body.

@@ -104,6 +104,14 @@ impl AnswerRule {
         !self.pointers.is_empty()
     }
 
+    pub(super) fn checks(&self) -> bool {
+        self.unless.is_some()
+    }
+
+    pub(super) fn volatile(&self) -> &[Pointer] {
+        &self.pointers[self.reported()..]
+    }
+
     fn reported(&self) -> usize {
         self.ids + usize::from(self.unless.is_some())
     }

@@ -126,7 +126,7 @@ impl Pending {
             exchange.answer_ids = read.ids;
         }
         if options.keep_responses {
-            exchange.response = Some(answer.kept(options.body_bytes_max));
+            exchange.response = answer.kept(options.body_bytes_max);
         }
     }
 
