@@ -144,6 +144,55 @@ fn a_process_is_seen_as_the_system_sees_it() {
     assert!(kinds(&out, &source).is_empty());
 }
 
+/// A control group of its own, removed with this.
+struct Group(PathBuf);
+
+impl Group {
+    /// `None` where this user may not make one, which is said aloud.
+    fn new() -> Option<Self> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?.split(' ').nth(1)?;
+        let folder = Path::new(mount).join(format!("rehearsal-test-{}", std::process::id()));
+        let made = std::fs::create_dir(&folder).is_ok();
+        made.then_some(Self(folder))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The kernel removes it when its last process has been waited for, which may be a moment later than that.
+        while std::fs::remove_dir(&self.0).is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy) {}
+    }
+}
+
+#[test]
+fn a_control_group_is_seen_as_its_only_process_sees_itself() {
+    let Some(python) = python() else { return };
+    let Some(group) = Group::new() else {
+        println!("SKIPPED: this user may make no control group of version 2");
+        return;
+    };
+    let dir = folder();
+    let trace = trace_of(dir.path(), 100, 50);
+    let server = Server::testbed(&["queue"]);
+    let mut burner = Script::start(&python, BURNER, &[]);
+    std::fs::write(group.0.join("cgroup.procs"), burner.line()).unwrap();
+    let name = group.0.file_name().unwrap().to_str().unwrap();
+    let source = format!("cgroup:/{name}");
+    let (_, out) = replayed(dir.path(), &trace, &server, &["--probe", &source]);
+    burner.tell();
+    let said = burner.line();
+    let cpu_s: f64 = said.split(' ').next().unwrap().parse().unwrap();
+    let seen = series(&resources(&python, &out), &source, "cpu_s");
+    let last = seen[seen.len() - 1].1;
+    assert!(last <= cpu_s + 0.011 && last > 0.5 * cpu_s, "the probe saw {last} s, getrusage says {cpu_s} s a moment later");
+    drop(burner);
+    let never = dir.path().join("never");
+    let absent = ["replay", text(&trace), "--target", &server.url(), "--no-check", "-o", text(&never)];
+    let absent = [&absent[..], &["--probe", "cgroup:/no-such-group"]].concat();
+    run(&absent).expect_sentence(2, &["cgroup:/no-such-group", "cpu.stat"]);
+}
+
 /// At each line of its input a process under a name of its own begins, and the one before it ends: first one, then none, then another.
 const NAMED: &str = "
 import ctypes, os, sys, time
