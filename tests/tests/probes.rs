@@ -166,6 +166,7 @@ impl Drop for Group {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "what is left out is said aloud")]
 fn a_control_group_is_seen_as_its_only_process_sees_itself() {
     let Some(python) = python() else { return };
     let Some(group) = Group::new() else {

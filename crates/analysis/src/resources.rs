@@ -15,8 +15,8 @@ use crate::{Error, Result};
 const CPU_S_MIN: f64 = 0.2;
 
 /// Series of the generator itself and of the machine it runs on; all others are of the target or derived.
-const GENERATOR: &str = "generator";
-const HOST: &str = "host";
+pub(crate) const GENERATOR: &str = "generator";
+pub(crate) const HOST: &str = "host";
 
 /// Kinds of probe that see the target's processor time, the most direct first: only the first that there are count, so that a server
 /// watched in two ways is not counted twice.

@@ -1,7 +1,7 @@
 //! What the target, the host and the generator used.
 
 use super::{Block, Cell, Column, INSUFFICIENT, Material, Table};
-use crate::resources::{Resources, Series, TargetCpu};
+use crate::resources::{GENERATOR, HOST, Resources, Series, TargetCpu};
 use crate::units;
 
 /// Series that a table shows; the others are in `findings.json`.
@@ -36,9 +36,24 @@ fn target(cpu: &TargetCpu) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Counters are left out: their growth per second stands for them.
+/// Derived series first, then the target's, the generator's, the host's; of each probe the figures that matter most first.
+fn order(one: &Series) -> (usize, &str, usize, &str) {
+    let source = match one.source.as_str() {
+        "derived" => 0,
+        GENERATOR => 2,
+        HOST => 3,
+        _ => 1,
+    };
+    let first = ["cpu_cores", "rss_bytes"];
+    let place = first.iter().position(|name| *name == one.series).unwrap_or(first.len());
+    (source, &one.source, place, &one.series)
+}
+
+/// Counters are left out, since their growth per second stands for them, and so are the buckets of histograms.
 fn series(resources: &Resources) -> Table {
-    let shown: Vec<&Series> = resources.series.iter().filter(|one| !one.has_rate).collect();
+    let mut shown: Vec<&Series> =
+        resources.series.iter().filter(|one| !one.has_rate && !one.series.contains("_bucket{")).collect();
+    shown.sort_by_key(|one| order(one));
     let row = |one: &&Series| -> Vec<Cell> {
         let figure = |value: f64| value_text(value, &one.unit).into();
         let name = Cell { text: one.series.clone(), detail: one.source.clone() };
