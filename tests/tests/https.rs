@@ -33,7 +33,7 @@ fn nginx(dir: &Path, port: u16) -> Nginx {
     let conf = format!(
         "worker_processes 1; master_process off; daemon off; pid {place}/pid; error_log {place}/error.log;
          events {{}} http {{ access_log off; server {{ listen 127.0.0.1:{port} ssl;
-         ssl_certificate {place}/cert.pem; ssl_certificate_key {place}/key.pem; location / {{ return 200 \"ok\"; }} }} }}"
+         ssl_certificate {place}/cert.pem; ssl_certificate_key {place}/key.pem; location / {{ return 200 '{{\"ok\":true}}'; }} }} }}"
     );
     std::fs::write(dir.join("nginx.conf"), conf).unwrap();
     let mut command = guarded(Path::new("nginx"));
@@ -72,6 +72,14 @@ fn a_replay_over_tls_trusts_what_the_system_trusts_and_nothing_else() {
             "connections opened, and that it took time: {said}"
         );
     }
+
+    // Bodies are read where a rule says so, behind TLS as elsewhere.
+    let (rules, judged) = (dir.path().join("rules.json"), dir.path().join("judged"));
+    let rule = r#"[{"system":"mine","match":["GET /a"],"effect":"read","failure":{"at":"/ok","unless":["false"]}}]"#;
+    std::fs::write(&rules, rule).unwrap();
+    let words = ["replay", text(&trace), "--target", &url, "--rules", text(&rules), "-o", text(&judged)];
+    let said = finish(rehearsal(&words).env("SSL_CERT_FILE", dir.path().join("cert.pem"))).expect_code(1);
+    assert!(said.out.contains("20 sent, 0 good, 0 bad status") && said.out.contains("20 answer"), "{}", said.out);
 
     let words = ["replay", text(&trace), "--target", &url, "-o", text(&strange)];
     let said = run(&words).expect_code(1);

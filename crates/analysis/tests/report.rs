@@ -11,8 +11,8 @@ use analysis::overview::Overview;
 use analysis::{Analysis, Report, ReportOptions, Run, report, section};
 use serde_json::Value;
 use trace::{
-    ClockPair, Effect, ErrorClass, Event, EventLog, Kind, OutcomeRow, OutcomeWriter, ResourceRow, ResourceWriter, RunInfo, RunNs,
-    RunStatus,
+    ClockPair, Difference, DifferenceRow, Effect, ErrorClass, Event, EventLog, Kind, Match, OutcomeRow, OutcomeWriter,
+    ResourceRow, ResourceWriter, RunInfo, RunNs, RunStatus,
 };
 
 const MS: i64 = 1_000_000;
@@ -509,4 +509,56 @@ fn what_cannot_be_read_is_said_in_one_sentence() {
         std::fs::rename(trace, part).expect("a file");
     });
     assert!(foreign.contains("trace file") && foreign.contains("outcomes file"), "names both: {foreign}");
+}
+
+#[test]
+fn answers_that_were_compared_are_told_by_collection_with_examples() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    // Every tenth differs, with 0.8 and then 0.9 of its ids found again; every hundredth answer says that it failed.
+    let row = |id: u64| {
+        let (differs, failed) = (id % 10 == 3, id % 100 == 7);
+        OutcomeRow {
+            error: failed.then_some(ErrorClass::Answer),
+            status: Some("200"),
+            ok: !failed,
+            sent: Some(RunNs(id as i64 * MS)),
+            done: Some(RunNs(id as i64 * MS + MS)),
+            matched: Some(match (differs, failed) {
+                (true, _) => Match::DiffersBody,
+                (_, true) => Match::DiffersStatus,
+                _ => Match::Same,
+            }),
+            recall: (!failed).then_some(if !differs {
+                1.0
+            } else if id % 20 == 3 {
+                0.8
+            } else {
+                0.9
+            }),
+            rank_correlation: (!failed).then_some(if differs { -0.5 } else { 1.0 }),
+            ..outcome(id)
+        }
+    };
+    write_run(dir.path(), &info(REQUESTS, RunStatus::Complete), (0..REQUESTS).map(row));
+    let difference = Difference { at: "/result/<0>".into(), recorded: "7".into(), replayed: "8".into() };
+    let (collection, operation) = ("phi3".to_owned(), "POST".to_owned());
+    let example = DifferenceRow { id: 3, copy: 0, collection, operation, r#match: "differs-body".into(), difference };
+    trace::write_differences(dir.path(), &[example]).expect("room on the disk");
+    let report = report_in(dir.path());
+    let finding = report.findings.iter().find(|finding| finding.id == "agreement").expect("it is always there");
+    assert_eq!(finding.verdict, Verdict::Warn);
+    let figure = |name: &str| finding.figures[name].as_f64().expect("a number");
+    assert_eq!((figure("compared"), figure("differs_body"), figure("differs_status")), (2000.0, 200.0, 20.0));
+    // Of 1980 recalls the 198th is among the 200 that are below 1; the mean is (1780 + 0.8 · 100 + 0.9 · 100) / 1980.
+    assert!((figure("recall_p10") - 0.9).abs() < 1e-6 && (figure("recall_min") - 0.8).abs() < 1e-6);
+    assert!((figure("recall_mean") - 1950.0 / 1980.0).abs() < 1e-6);
+    assert!((figure("rank_correlation_mean") - 1680.0 / 1980.0).abs() < 1e-6);
+    let analysis = Analysis::new(&Run::open(dir.path()).expect("a run")).expect("outcomes");
+    assert_eq!((analysis.totals.answered, analysis.totals.ok), (2000, 1980), "an answer that failed came all the same");
+    let page = read(dir.path(), "report.md");
+    assert!(page.contains("## Answers against the recording") && page.contains("differs-body"), "{page}");
+    let findings: Value = serde_json::from_str(&read(dir.path(), "findings.json")).expect("JSON");
+    assert_eq!(findings["agreement"]["examples"][0]["at"], "/result/<0>");
+    assert_eq!(findings["agreement"]["groups"].as_array().map(Vec::len), Some(2));
+    assert!(read(dir.path(), "report.html").contains("/result/&lt;0&gt;"));
 }

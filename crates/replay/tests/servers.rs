@@ -11,8 +11,10 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use replay::answer::{Comparison, Level};
 use replay::{Pace, Progress, ReplayOptions, RunSummary, Stop, preflight, replay};
 use tempfile::TempDir;
+use trace::rules::Rules;
 use trace::{Effect, Exchange, Flag, Flags, Header, RunStatus, TraceMeta, TraceNs, TraceWriter, part_files, read_run_info};
 
 /// A request as its server saw it.
@@ -374,4 +376,70 @@ fn a_target_is_waited_for_until_it_answers() {
     let ready = ReplayOptions { wait_ready: Some(Duration::from_secs(20)), ..options(&dir, &gets(1, 1), &url) };
     preflight(&ready).unwrap().check_targets(&ready, &Stop::default()).unwrap();
     assert_eq!(run(&ready).counts.ok, 1);
+}
+
+#[test]
+fn answers_that_say_they_failed_are_failures_with_a_time() {
+    let dir = TempDir::new().unwrap();
+    let (url, _) = server(|asked, stream| {
+        let failure = if asked.headers["x-mark"] == "1" { r#"{"errors":[{"message":"no"}]}"# } else { r#"{"data":{}}"# };
+        answer(stream, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{failure}", failure.len()).as_bytes())
+    });
+    let ask = |i: usize, exchange: Exchange| Exchange {
+        method: "POST".into(),
+        target: "/graphql".into(),
+        operation: "POST /graphql".into(),
+        collection: "graphql".into(),
+        headers: Some(vec![header("X-Mark", if i % 4 == 0 { "1" } else { "0" })]),
+        ..exchange
+    };
+    let exchanges: Vec<Exchange> = gets(40, 1).into_iter().enumerate().map(|(i, exchange)| ask(i, exchange)).collect();
+    let options = options(&dir, &exchanges, &url);
+    let summary = run(&options);
+    let counts = &summary.counts;
+    assert_eq!((counts.sent, counts.ok, counts.bad_status, counts.errors["answer"]), (40, 30, 0, 10));
+    assert_eq!(summary.counts.compared.matches.len(), 0, "nothing was to be compared");
+    let errors = texts(&options.out, "error");
+    assert_eq!(errors.iter().filter(|error| error.as_deref() == Some("answer")).count(), 10);
+    assert!(texts(&options.out, "status").iter().all(|status| status.as_deref() == Some("200")));
+    assert!(texts(&options.out, "match").iter().all(Option::is_none));
+}
+
+#[test]
+fn answers_are_compared_however_they_are_framed() {
+    let dir = TempDir::new().unwrap();
+    let (url, _) = server(|asked, stream| {
+        let id: u64 = asked.headers["x-mark"].parse().unwrap();
+        let body = format!(r#"{{"time":{id}.5,"result":[{{"id":{}}},{{"id":2}}]}}"#, if id % 5 == 0 { 9 } else { 1 });
+        let (front, rest) = body.split_at(7);
+        let chunks = format!("{:x}\r\n{front}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n", front.len(), rest.len());
+        match id % 3 {
+            0 => answer(stream, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()),
+            1 => answer(stream, format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").as_bytes()),
+            _ => answer_and_close(stream, format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}").as_bytes()),
+        }
+    });
+    let (rules, target) = (Rules::builtin(), "/collections/a/points/search");
+    let recorded = rules.answer(rules.rule_of("POST", target), 200, br#"{"result":[{"id":1},{"id":2}],"time":0}"#);
+    let search = |(i, exchange): (usize, Exchange)| Exchange {
+        method: "POST".into(),
+        target: target.into(),
+        operation: "POST /collections/{}/points/search".into(),
+        headers: Some(vec![header("X-Mark", &i.to_string())]),
+        status: Some("200".into()),
+        ok: Some(true),
+        answer_hash: Some(recorded.hash),
+        answer_ids: recorded.ids.clone(),
+        ..exchange
+    };
+    let exchanges: Vec<Exchange> = gets(60, 1).into_iter().enumerate().map(search).collect();
+    let comparison = Comparison { level: Level::Body, ignored: Vec::new(), tolerance: None, recall_at: None };
+    let options = ReplayOptions { check_collections: false, comparison: Some(comparison), ..options(&dir, &exchanges, &url) };
+    let compared = run(&options).counts.compared;
+    assert_eq!(compared.matches, BTreeMap::from([("differs-body", 12), ("same", 48)]));
+    assert_eq!((compared.recalls, compared.recall_min), (60, Some(0.5)));
+    assert!((compared.recall_mean - 0.9).abs() < 1e-9, "{}", compared.recall_mean);
+    let differences = trace::read_differences(&options.out).unwrap();
+    assert_eq!(differences.len(), 12);
+    assert!(differences.iter().all(|row| row.id % 5 == 0 && row.difference.at == "ids/0" && row.difference.replayed == "9"));
 }
