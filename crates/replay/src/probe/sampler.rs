@@ -10,7 +10,7 @@ use trace::{ClockPair, Event, EventLog, ResourceRow, ResourceWriter, RunNs, rate
 
 use super::derive::{Derived, Observation};
 use super::{Probe, Reading, Sample, Setup, Spec, host, process, timeout_of};
-use crate::Result;
+use crate::{Error, Result};
 use crate::clock::Clock;
 use crate::limits::PROBE_SERIES_MAX;
 use crate::preflight::Header;
@@ -18,6 +18,8 @@ use crate::target::Targets;
 
 /// A part of the resources is closed so often, so that a kill loses no more.
 const PART_NS: i64 = 5_000_000_000;
+/// How far the sampler's thread gives way: it works in bursts of milliseconds and is in no hurry; a worker on the same core is.
+const NICE: i32 = 10;
 
 /// What a run watched, and what it missed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -151,6 +153,7 @@ impl Sampler {
     /// [`crate::Error::Data`] when the disk is full; that a probe fails is none.
     pub fn run(mut self, clock: Clock, over: &Receiver<()>) -> Result<Watched> {
         self.clock = clock;
+        rustix::process::nice(NICE).map_err(|e| Error::io("give way", "in the sampler thread".as_ref(), e.into()))?;
         let mut tick = 0;
         loop {
             let wait_ns = (tick * self.every_ns).saturating_sub(self.clock.now().ns()).max(0);
