@@ -10,11 +10,11 @@ use trace::{ClockPair, Event, EventLog, ResourceRow, ResourceWriter, RunNs, rate
 
 use super::derive::{Derived, Observation};
 use super::{Probe, Reading, Sample, Setup, Spec, host, process, timeout_of};
-use crate::{Error, Result};
 use crate::clock::Clock;
 use crate::limits::PROBE_SERIES_MAX;
 use crate::preflight::Header;
 use crate::target::Targets;
+use crate::{Error, Result};
 
 /// A part of the resources is closed so often, so that a kill loses no more.
 const PART_NS: i64 = 5_000_000_000;
