@@ -88,6 +88,8 @@ pub struct Report {
     /// Requests that are over.
     pub outcomes: Vec<Outcome>,
     /// Requests that were sent, whether over or not.
+    pub sent: u64,
+    /// When each of them was due and sent; none as fast as possible, where there is no timing to be judged.
     pub sends: Vec<Send>,
     /// Up to when it has told everything; [`crate::abort::ENDED`] where it tells nothing more.
     pub until: RunNs,
@@ -104,6 +106,6 @@ impl Report {
     #[must_use]
     pub fn new(worker: u32) -> Self {
         let (outcomes, sends) = (Vec::with_capacity(OUTCOMES_BLOCK_MAX), Vec::with_capacity(OUTCOMES_BLOCK_MAX));
-        Self { worker, outcomes, sends, until: RunNs(0), in_flight: 0, connections: 0, open_at_start: 0 }
+        Self { worker, outcomes, sent: 0, sends, until: RunNs(0), in_flight: 0, connections: 0, open_at_start: 0 }
     }
 }

@@ -1,5 +1,6 @@
 //! What a replay will take, found out before it starts: one pass over the trace, and a look at the machine.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
@@ -438,16 +439,20 @@ impl Survey {
 
     /// Whether the row starts its session. Past [`SESSIONS_MAX`] sessions the earlier ones are forgotten, and count anew if they go on.
     fn start(&mut self, session: u64, at: TraceNs) -> bool {
-        if let Some(start) = self.starts.get(&session) {
-            self.session_span_ns = self.session_span_ns.max(at - *start);
-            return false;
-        }
-        if self.starts.len() >= SESSIONS_MAX {
+        if self.starts.len() >= SESSIONS_MAX && !self.starts.contains_key(&session) {
             self.starts.clear();
         }
-        self.starts.insert(session, at);
-        self.sessions += 1;
-        true
+        match self.starts.entry(session) {
+            Entry::Occupied(start) => {
+                self.session_span_ns = self.session_span_ns.max(at - *start.get());
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(at);
+                self.sessions += 1;
+                true
+            }
+        }
     }
 
     fn count_second(&mut self, at: TraceNs) {

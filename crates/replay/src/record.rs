@@ -290,6 +290,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn take(&mut self, report: Report) -> Result<()> {
+        self.interval.sent += report.sent;
         report.sends.iter().for_each(|send| self.take_send(*send));
         for mut outcome in report.outcomes {
             let phase = self.phases.of(outcome.due);
@@ -330,7 +331,6 @@ impl<'a> Recorder<'a> {
         if !self.phases.is_warmup(send.due) {
             self.recorded.meter.push(send.due.ns(), send.own.ns());
         }
-        self.interval.sent += 1;
         self.interval.lateness_ns.saturating_record((send.own - send.due).unsigned_abs());
     }
 

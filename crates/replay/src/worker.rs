@@ -468,10 +468,12 @@ impl Worker {
         flight.stage = Stage::Sent(slot);
         let sent = self.clock.now();
         flight.sent = Some(sent);
+        self.report.sent += 1;
         if matches!(self.terms.drive, Drive::Connections) {
             (flight.planned.due, flight.queued_ns) = (sent, 0);
+        } else {
+            self.report.sends.push(Send { due: flight.planned.due, own: sent + -(flight.blocked_ns + flight.queued_ns) });
         }
-        self.report.sends.push(Send { due: flight.planned.due, own: sent + -(flight.blocked_ns + flight.queued_ns) });
         if flight.planned.keep != Keep::Nothing {
             self.driver.keep_answer(slot, flight.planned.keep);
         }
