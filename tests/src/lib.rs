@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use serde_json::Value;
+use tempfile::TempDir;
+
 /// The root of the checkout.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -130,6 +133,7 @@ impl Server {
     /// # Panics
     /// When it ends before that.
     #[must_use]
+    #[expect(clippy::zombie_processes, reason = "a server that listens is killed and waited for when the fixture is dropped")]
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the server starts");
         let mut out = BufReader::new(child.stdout.take().expect("piped above"));
@@ -189,12 +193,45 @@ pub fn free_port() -> u16 {
 /// # Panics
 /// When `CI=true` and it is missing.
 #[must_use]
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is to see what was left out")]
 pub fn missing(what: &str, present: bool) -> bool {
     assert!(present || std::env::var("CI").as_deref() != Ok("true"), "{what} is missing, and CI may leave nothing out");
     if !present {
         println!("SKIPPED: {what} is missing (tests/run installs it where it may)");
     }
     !present
+}
+
+/// A path as a word of a command line.
+///
+/// # Panics
+/// When it is not UTF-8.
+#[must_use]
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("test paths are UTF-8")
+}
+
+/// The content of a JSON file.
+///
+/// # Panics
+/// When it is not there or no JSON.
+#[must_use]
+pub fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("the file is JSON")
+}
+
+/// A folder with a synthesized trace of the nine collections in it.
+///
+/// # Panics
+/// When `synth` fails.
+#[must_use]
+pub fn synthesized(requests: u32, rate: u32) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let trace = dir.path().join("nine.parquet");
+    let (requests, rate) = (requests.to_string(), rate.to_string());
+    let words = ["synth", "-o", text(&trace), "--requests", &requests, "--rate", &rate, "--dim", "8", "--seed", "7"];
+    let _ = run(&words).expect_code(0);
+    (dir, trace)
 }
 
 /// The folder of captures and traces that this project did not make, where the caller names one.

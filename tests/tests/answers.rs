@@ -4,20 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rehearsal_tests::{Server, http, missing, python, python_says, run};
+use rehearsal_tests::{Server, http, json, missing, python, python_says, run, text};
 use serde_json::Value;
 use tempfile::TempDir;
 
 const REQUESTS: usize = 200;
 const DIM: &str = "8";
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("the file is JSON")
-}
 
 /// A vector-search server with two collections whose points the seed decides.
 fn server(seed: &str) -> Server {

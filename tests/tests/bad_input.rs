@@ -5,12 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rehearsal_tests::{Server, binary, finish, free_port, run};
+use rehearsal_tests::{Server, binary, finish, free_port, run, text};
 use tempfile::TempDir;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
 
 struct Case {
     dir: TempDir,

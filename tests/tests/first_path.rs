@@ -3,16 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rehearsal_tests::{Server, corpus, python, python_says, rehearsal, root, run, wait_for};
+use rehearsal_tests::{Server, corpus, json, python, python_says, rehearsal, root, run, text, wait_for};
 use serde_json::Value;
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
 }
 
 /// A synthesized trace of the nine collections: `requests` at `rate` a second, dimension 16.
@@ -30,10 +26,6 @@ fn filled_server(trace: &Path) -> Server {
     let words = ["setup", text(trace), "--target", &server.url(), "--points", "50"];
     let _ = run(&words).expect_code(0);
     server
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("the file is JSON")
 }
 
 #[test]

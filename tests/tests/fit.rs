@@ -2,12 +2,8 @@
 
 use std::path::Path;
 
-use rehearsal_tests::run;
+use rehearsal_tests::{run, text};
 use serde_json::Value;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
 
 fn json(words: &[&str]) -> Value {
     serde_json::from_str(&run(&[words, &["--json"]].concat()).expect_code(0).out).expect("JSON")

@@ -3,11 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rehearsal_tests::{finish, free_port, guarded, missing, python, python_says, rehearsal, run};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
+use rehearsal_tests::{finish, free_port, guarded, missing, python, python_says, rehearsal, run, text};
 
 fn has(program: &str, word: &str) -> bool {
     Command::new(program).arg(word).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()

@@ -2,16 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rehearsal_tests::{Finished, Server, python, python_says, run};
-use serde_json::Value;
+use rehearsal_tests::{Finished, Server, json, python, python_says, run, text};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
 }
 
 /// A trace of `requests` in sessions, 200 a second.
@@ -25,10 +20,6 @@ fn trace(dir: &Path, requests: u32) -> PathBuf {
 fn replay(trace: &Path, server: &Server, out: &Path, words: &[&str]) -> Finished {
     let url = server.url();
     run(&[&["replay", text(trace), "--target", &url, "--no-check", "-o", text(out)], words].concat())
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("the file is JSON")
 }
 
 const INTERACTIVE: &str = "

@@ -4,16 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use rehearsal_tests::{Finished, Server, finish, free_port, guarded, missing, python, python_says, run};
+use rehearsal_tests::{Finished, Server, finish, free_port, guarded, missing, python, python_says, run, text};
 use serde_json::Value;
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
 }
 
 /// A trace of `GET /work` for the queue server, evenly spread.

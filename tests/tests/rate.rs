@@ -1,31 +1,12 @@
 //! How fast a trace is replayed: speeds, profiles, arrivals of a model, phases and warm-up; typed as a user would.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rehearsal_tests::{Server, python, python_says, run};
+use rehearsal_tests::{Server, json, python, python_says, run, synthesized, text};
 use serde_json::Value;
-use tempfile::TempDir;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
-
-/// A folder with a synthesized trace of the nine collections in it.
-fn synthesized(requests: u32, rate: u32) -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let trace = dir.path().join("nine.parquet");
-    let (requests, rate) = (requests.to_string(), rate.to_string());
-    let words = ["synth", "-o", text(&trace), "--requests", &requests, "--rate", &rate, "--dim", "8", "--seed", "7"];
-    let _ = run(&words).expect_code(0);
-    (dir, trace)
-}
 
 fn server() -> Server {
     Server::testbed(&["queue", "--service", "const:100us"])
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("the file is JSON")
 }
 
 /// The run.json of a replay of `trace` with these words more, which did its work.

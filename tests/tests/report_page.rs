@@ -3,11 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use rehearsal_tests::{Finished, Server, finish, guarded, missing, run};
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
+use rehearsal_tests::{Finished, Server, finish, guarded, missing, run, text};
 
 /// The report of a short run over the nine collections.
 fn report(dir: &Path) -> std::path::PathBuf {

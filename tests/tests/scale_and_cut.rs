@@ -1,14 +1,10 @@
 //! More traffic, less traffic and parts of it, typed as a user would.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rehearsal_tests::{Server, python, python_says, run};
+use rehearsal_tests::{Server, python, python_says, run, text};
 use serde_json::Value;
 use tempfile::TempDir;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
 
 /// A folder with `nine.parquet` in it: two minutes at 20 a second, each user with a few requests.
 fn case() -> (TempDir, PathBuf) {

@@ -1,28 +1,10 @@
 //! Several runs of one replay: in which order, against whom, and what is left when they are broken off.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
-use rehearsal_tests::{Server, rehearsal, run, wait_for};
+use rehearsal_tests::{Server, json, rehearsal, run, synthesized, text, wait_for};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("test paths are UTF-8")
-}
-
-fn read(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("the file is JSON")
-}
-
-fn synthesized(requests: u32, rate: u32) -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let trace = dir.path().join("nine.parquet");
-    let (requests, rate) = (requests.to_string(), rate.to_string());
-    let words = ["synth", "-o", text(&trace), "--requests", &requests, "--rate", &rate, "--dim", "8", "--seed", "7"];
-    let _ = run(&words).expect_code(0);
-    (dir, trace)
-}
 
 fn queue(words: &[&str]) -> Server {
     Server::testbed(&[&["queue", "--service", "const:100us"], words].concat())
@@ -42,13 +24,13 @@ fn two_targets_take_turns_and_pairs_are_listed() {
     let said = run(&[&words[..], &["-o", text(&out)]].concat()).expect_done();
     assert!(said.err.contains("run 6 of 6"), "{}", said.err);
 
-    let pairs = read(&out.join("pairs.json"));
+    let pairs = json(&out.join("pairs.json"));
     let folders = ["A-01", "B-01", "B-02", "A-02", "A-03", "B-03"];
     assert_eq!(of_runs(&pairs, "folder"), folders);
     assert_eq!(of_runs(&pairs, "status"), ["complete"; 6]);
     assert_eq!(pairs["pairs"], json!([["A-01", "B-01"], ["A-02", "B-02"], ["A-03", "B-03"]]));
     assert_eq!(pairs["targets"], json!({ "A": a.url(), "B": b.url() }));
-    let runs: Vec<Value> = folders.iter().map(|folder| read(&out.join(folder).join("run.json"))).collect();
+    let runs: Vec<Value> = folders.iter().map(|folder| json(&out.join(folder).join("run.json"))).collect();
     let started: Vec<i64> = runs.iter().filter_map(|run| run["clocks"][0]["unix_ns"].as_i64()).collect();
     assert!(started.len() == 6 && started.is_sorted(), "{started:?}");
     for (info, listed) in runs.iter().zip(pairs["runs"].as_array().expect("runs")) {
@@ -66,9 +48,9 @@ fn one_target_is_repeated() {
     let (server, out) = (queue(&[]), dir.path().join("runs"));
     let words = ["replay", text(&trace), "--no-check", "--target", &server.url(), "--repeat", "2", "--json", "-o", text(&out)];
     let said: Value = serde_json::from_str(&run(&words).expect_done().out).expect("JSON");
-    assert_eq!(said, read(&out.join("pairs.json")));
+    assert_eq!(said, json(&out.join("pairs.json")));
     assert_eq!(said["pairs"], json!([["run-01"], ["run-02"]]));
-    assert_eq!(read(&out.join("run-02/run.json"))["figures"]["counts"]["outcomes"], 30);
+    assert_eq!(json(&out.join("run-02/run.json"))["figures"]["counts"]["outcomes"], 30);
 }
 
 #[test]
@@ -79,7 +61,7 @@ fn a_run_that_is_aborted_is_the_last() {
     let words = ["replay", text(&trace), "--no-check", "--against", &against, "--repeat", "2", "-o", text(&out)];
     let said = run(&[&words[..], &["--abort-when", "error_rate>50%/1s"]].concat()).expect_code(1).out;
     assert!(said.contains("1 runs in") || said.contains("1 run in"), "{said}");
-    let pairs = read(&out.join("pairs.json"));
+    let pairs = json(&out.join("pairs.json"));
     assert_eq!(of_runs(&pairs, "status"), [&json!("aborted"), &Value::Null, &Value::Null, &Value::Null]);
     assert!(!out.join("bad-02").exists() && !out.join("good-01").exists());
 }
@@ -94,9 +76,9 @@ fn ctrl_c_ends_the_series_in_order() {
     wait_for(|| std::fs::read_dir(&first).is_ok_and(|files| files.flatten().any(|file| is_part(&file.path()))));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).expect("it is there");
     assert!(child.wait().expect("it ends").code().is_some(), "Ctrl-C must end the series in order");
-    let pairs = read(&out.join("pairs.json"));
+    let pairs = json(&out.join("pairs.json"));
     assert_eq!(of_runs(&pairs, "status"), [&json!("stopped"), &Value::Null, &Value::Null]);
-    assert_eq!(read(&first.join("run.json"))["status"], "stopped");
+    assert_eq!(json(&first.join("run.json"))["status"], "stopped");
     assert!(!out.join("run-02").exists());
 }
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 use trace::rules::nearest;
-use trace::{RunNs, parse_duration};
+use trace::{RunNs, parse_duration, whole_ns};
 
 use crate::slices::VALUE_NS_MAX;
 
@@ -86,7 +86,7 @@ impl FromStr for Condition {
         let sign = text.find(['>', '<']).ok_or_else(shape)?;
         let (value, window) = text[sign + 1..].rsplit_once('/').ok_or_else(shape)?;
         let metric = metric(text[..sign].trim())?;
-        let window_ns = i64::try_from(parse_duration(window.trim())?.as_nanos()).unwrap_or(i64::MAX);
+        let window_ns = whole_ns(parse_duration(window.trim())?);
         if window_ns < WINDOW_NS_MIN {
             return Err(format!("a window of {window} is shorter than 1 s"));
         }

@@ -12,7 +12,7 @@ use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
     timerfd_settime,
 };
-use trace::{ClockPair, RunNs};
+use trace::{ClockPair, RunNs, whole_ns};
 
 /// How long before a deadline a worker wants to be awake, in nanoseconds: about what the kernel needs to wake a thread.
 pub const SPIN_NS: i64 = 30_000;
@@ -74,7 +74,7 @@ impl Clock {
 #[must_use]
 pub fn unix_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    whole_ns(since)
 }
 
 /// Waits without precision, for whoever polls something slow.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use trace::{Batch, Row, TraceNs, TraceReader};
+use trace::{Batch, Row, TraceNs, TraceReader, whole_ns};
 
 use crate::cut::{COLUMNS, Selection, Tally};
 use crate::limits::SESSIONS_MAX;
@@ -105,10 +105,6 @@ impl ContentOptions {
     fn selects(&self) -> bool {
         self.selection.selects() || self.sessions.is_some()
     }
-}
-
-fn whole_ns(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Where a row stands in the content, instead of what the row itself says.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use stats::fidelity::{Completeness, Fidelity};
-use trace::{ErrorClass, RunInfo, RunNs, RunStatus, schema, write_run_info};
+use trace::{ErrorClass, RunInfo, RunNs, RunStatus, schema, whole_ns, write_run_info};
 
 use crate::abort::{Aborted, Watch};
 use crate::answer::{AnswerBudget, Comparison, Judge};
@@ -353,10 +353,6 @@ fn spawn<'scope, T: Send + 'scope>(
 
 fn join<T>(thread: ScopedJoinHandle<'_, Result<T>>, name: &str) -> Result<T> {
     thread.join().unwrap_or_else(|_| Err(Error::Refused(format!("the {name} thread ended by a defect of rehearsal itself"))))
-}
-
-fn whole_ns(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn asked_probes<'a>(options: &'a ReplayOptions, preflight: &'a Preflight) -> Asked<'a> {

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 /// Two generations: when the young one is full the old one is forgotten, so that what goes on is kept.
 #[derive(Debug)]
 pub struct Recent<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
     entries_max: usize,
     forgotten: u64,
 }
@@ -16,7 +18,7 @@ impl<K: Hash + Eq, V> Recent<K, V> {
     /// Holds at most `entries_max`, and surely the younger half of that.
     #[must_use]
     pub fn new(entries_max: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), entries_max, forgotten: 0 }
+        Self { young: HashMap::default(), old: HashMap::default(), entries_max, forgotten: 0 }
     }
 
     /// Sets the value of `key`, and returns what it was.
@@ -25,12 +27,30 @@ impl<K: Hash + Eq, V> Recent<K, V> {
             return Some(std::mem::replace(known, value));
         }
         let known = self.old.remove(&key);
+        self.insert(key, value);
+        known
+    }
+
+    /// The value of `key`, where it is remembered; it is young again.
+    pub fn get(&mut self, key: K) -> Option<V>
+    where
+        V: Copy,
+    {
+        if let Some(known) = self.young.get(&key) {
+            return Some(*known);
+        }
+        let known = self.old.remove(&key)?;
+        self.insert(key, known);
+        Some(known)
+    }
+
+    /// Remembers a key that is not known.
+    pub fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.entries_max / 2 {
             self.forgotten += self.old.len() as u64;
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, value);
-        known
     }
 
     /// How many were let go of.

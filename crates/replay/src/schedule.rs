@@ -5,15 +5,15 @@
 //! mapped, and the gaps inside a session stay as recorded, divided by that speed. Both are the identity at ×1, exact in ns.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 
-use foldhash::fast::RandomState;
 use trace::{RunNs, TraceNs};
 
 use crate::arrivals::Drawn;
 use crate::limits::SESSIONS_MAX;
 use crate::options::ReplayOptions;
 use crate::profile::{Curve, Profile, Unit};
+use crate::recent::Recent;
 use crate::{Error, Result};
 
 /// How fast a trace is replayed.
@@ -75,7 +75,7 @@ pub struct Schedule {
     /// The last one drawn was due then.
     last: RunNs,
     think_speed: Option<f64>,
-    starts: Starts,
+    starts: Recent<u64, Start>,
     offsets: Offsets,
 }
 
@@ -107,7 +107,7 @@ impl Schedule {
             drawn,
             last: RunNs(0),
             think_speed: options.think_speed(),
-            starts: Starts::default(),
+            starts: Recent::new(SESSIONS_MAX),
             offsets: Offsets::new(traffic.session_span_ns),
         })
     }
@@ -116,11 +116,11 @@ impl Schedule {
     /// for each request.
     pub fn due(&mut self, at: TraceNs, session: u64) -> RunNs {
         let Some(think_speed) = self.think_speed else { return self.arrive(at) };
-        if let Some(start) = self.starts.known(session) {
+        if let Some(start) = self.starts.get(session) {
             return start.due + scaled_ns(at - start.at, think_speed);
         }
         let start = Start { at, due: self.arrive(at) };
-        self.starts.add(session, start);
+        self.starts.insert(session, start);
         self.offsets.push(at, start.due.ns() - scaled_ns(at.ns(), think_speed));
         start.due
     }
@@ -162,7 +162,7 @@ impl Schedule {
     /// Sessions whose start was let go of ([`SESSIONS_MAX`]); one that went on was mapped as a new one.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
-        self.starts.forgotten
+        self.starts.forgotten()
     }
 }
 
@@ -177,34 +177,6 @@ fn scaled_ns(ns: i64, speed: f64) -> i64 {
 struct Start {
     at: TraceNs,
     due: RunNs,
-}
-
-/// Session starts in two generations: when the young one is full the old one is forgotten, so a session that goes on is kept.
-#[derive(Default)]
-struct Starts {
-    young: HashMap<u64, Start, RandomState>,
-    old: HashMap<u64, Start, RandomState>,
-    forgotten: u64,
-}
-
-impl Starts {
-    /// The start of `session`, where it is remembered.
-    fn known(&mut self, session: u64) -> Option<Start> {
-        if let Some(start) = self.young.get(&session) {
-            return Some(*start);
-        }
-        let start = self.old.remove(&session)?;
-        self.add(session, start);
-        Some(start)
-    }
-
-    fn add(&mut self, session: u64, start: Start) {
-        if self.young.len() >= SESSIONS_MAX / 2 {
-            self.forgotten += self.old.len() as u64;
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(session, start);
-    }
 }
 
 /// The least of due − recorded/think speed over the sessions that may still be going: a monotone queue over their starts.
@@ -305,6 +277,8 @@ impl<T> Reorder<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::profile::CurveCounts;
     use proptest::prelude::*;
@@ -476,14 +450,14 @@ mod tests {
 
     #[test]
     fn forgotten_sessions_begin_anew() {
-        let mut starts = Starts::default();
+        let mut starts = Recent::new(SESSIONS_MAX);
         let start = |at| Start { at: TraceNs(at), due: RunNs(at) };
         for session in 1..=SESSIONS_MAX as u64 + 1 {
-            assert!(starts.known(session).is_none());
-            starts.add(session, start(session as i64));
+            assert!(starts.get(session).is_none());
+            starts.insert(session, start(session as i64));
         }
-        assert!(starts.known(1).is_none());
-        assert_eq!(starts.known(SESSIONS_MAX as u64).map(|start| start.at), Some(TraceNs(SESSIONS_MAX as i64)));
-        assert!(starts.forgotten > 0);
+        assert!(starts.get(1).is_none());
+        assert_eq!(starts.get(SESSIONS_MAX as u64).map(|start| start.at), Some(TraceNs(SESSIONS_MAX as i64)));
+        assert!(starts.forgotten() > 0);
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use trace::whole_ns;
+
 use crate::clock::{Clock, pause};
 use crate::stop::Stop;
 use crate::{Error, Result};
@@ -153,7 +155,7 @@ impl Targets {
         let runtime = crate::driver::https::runtime().map_err(|e| Error::io("start", "a runtime".as_ref(), e))?;
         let client = crate::driver::https::client(READY_TIMEOUT)?;
         let clock = Clock::starting_in(0);
-        let give_up_ns = i64::try_from(patience.as_nanos()).unwrap_or(i64::MAX);
+        let give_up_ns = whole_ns(patience);
         for target in &self.list {
             let url = format!("{}{}/", target.origin, target.base_path);
             while let Err(reason) = runtime.block_on(answers(&client, &url)) {

@@ -390,7 +390,7 @@ fn answers_that_say_they_failed_are_failures_with_a_time() {
         target: "/graphql".into(),
         operation: "POST /graphql".into(),
         collection: "graphql".into(),
-        headers: Some(vec![header("X-Mark", if i % 4 == 0 { "1" } else { "0" })]),
+        headers: Some(vec![header("X-Mark", if i.is_multiple_of(4) { "1" } else { "0" })]),
         ..exchange
     };
     let exchanges: Vec<Exchange> = gets(40, 1).into_iter().enumerate().map(|(i, exchange)| ask(i, exchange)).collect();
@@ -410,7 +410,7 @@ fn answers_are_compared_however_they_are_framed() {
     let dir = TempDir::new().unwrap();
     let (url, _) = server(|asked, stream| {
         let id: u64 = asked.headers["x-mark"].parse().unwrap();
-        let body = format!(r#"{{"time":{id}.5,"result":[{{"id":{}}},{{"id":2}}]}}"#, if id % 5 == 0 { 9 } else { 1 });
+        let body = format!(r#"{{"time":{id}.5,"result":[{{"id":{}}},{{"id":2}}]}}"#, if id.is_multiple_of(5) { 9 } else { 1 });
         let (front, rest) = body.split_at(7);
         let chunks = format!("{:x}\r\n{front}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n", front.len(), rest.len());
         match id % 3 {

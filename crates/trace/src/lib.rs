@@ -40,5 +40,5 @@ pub use read::{Batch, Row, TraceReader, trace_files};
 pub use resource::{ResourceRow, ResourceWriter, rate_of};
 pub use run::{ClockPair, RunInfo, RunStatus, read_run_info, write_run_info};
 pub use sort::TraceSorter;
-pub use time::{RunNs, TraceNs, parse_duration};
+pub use time::{RunNs, TraceNs, parse_duration, whole_ns};
 pub use write::{AtomicFile, TraceWriter};

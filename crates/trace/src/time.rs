@@ -50,6 +50,12 @@ instant! {
     RunNs
 }
 
+/// A length of time in whole nanoseconds; past 292 years the most there are.
+#[must_use]
+pub fn whole_ns(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// A length of time as people write it: `1500ms`, `30s`, `5m`, `1.5h`, `250us`, or plain seconds.
 ///
 /// # Errors

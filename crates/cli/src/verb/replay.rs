@@ -10,7 +10,7 @@ use replay::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX};
 use replay::probe;
 use replay::profile::{Profile, Unit};
 use replay::{Compared, ContentOptions, Pace, Pacing, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop, Users};
-use trace::RunNs;
+use trace::{RunNs, whole_ns};
 
 use super::series::Asked;
 use super::{Done, series};
@@ -293,7 +293,7 @@ fn pacing(words: &Words) -> Result<(Pace, Pacing), Failure> {
     if matches!(words.pacing, Some(Kind::Open | Kind::Session)) {
         return Err(Failure::new("users make a closed loop: leave them out, or write --pacing closed"));
     }
-    let end = words.duration.map(|duration| RunNs(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)));
+    let end = words.duration.map(|duration| RunNs(whole_ns(duration)));
     Ok((pace, Pacing::Closed(end.map_or(users.clone(), |end| users.until(end)))))
 }
 

@@ -21,6 +21,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use trace::rules::nearest;
+use trace::whole_ns;
 
 use crate::clock::{Clock, pause};
 use crate::limits::{PROBE_EVERY_NS_MIN, PROBE_SERIES_MAX, PROBES_MAX};
@@ -208,7 +209,7 @@ pub(crate) fn check(
     stop: &Stop,
 ) -> Result<()> {
     let clock = Clock::starting_in(0);
-    let give_up_ns = patience.map_or(0, |patience| i64::try_from(patience.as_nanos()).unwrap_or(i64::MAX));
+    let give_up_ns = patience.map_or(0, whole_ns);
     let timeout = timeout_of(specs, every).max(CHECK_TIMEOUT);
     for spec in specs {
         let mut probe = spec.open(&Setup { clock: &clock, timeout, targets, added })?;

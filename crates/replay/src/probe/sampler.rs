@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use serde::Serialize;
-use trace::{ClockPair, Event, EventLog, ResourceRow, ResourceWriter, RunNs, rate_of};
+use trace::{ClockPair, Event, EventLog, ResourceRow, ResourceWriter, RunNs, rate_of, whole_ns};
 
 use super::derive::{Derived, Observation};
 use super::{Probe, Reading, Sample, Setup, Spec, host, process, timeout_of};
@@ -136,7 +136,7 @@ impl Sampler {
             }
         }
         Ok(Self {
-            every_ns: i64::try_from(asked.every.as_nanos()).unwrap_or(i64::MAX),
+            every_ns: whole_ns(asked.every),
             clock,
             sources,
             derived: asked.derived.iter().map(|derived| (derived.clone(), false)).collect(),
