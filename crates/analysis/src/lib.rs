@@ -16,6 +16,7 @@ pub mod rates;
 mod render;
 mod report;
 pub mod resources;
+pub mod search;
 pub mod section;
 pub mod timing;
 pub mod totals;
@@ -24,6 +25,7 @@ pub mod units;
 pub use error::{Error, Result};
 pub use load::Run;
 pub use report::{Report, ReportOptions, report};
+pub use search::search_info;
 
 /// Everything computed from one run; charts, findings and sections are views of it.
 #[derive(Debug, Clone)]

@@ -3,10 +3,12 @@
 
 mod machine;
 
+use serde::{Deserialize, Serialize};
+
 pub use machine::{Bound, Ending, Found, Plan, Search, Trial, Verdict};
 
 /// What a load has to stand (RFC 9971, §4.6, "Search Goal").
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Goal {
     /// A trial of at least this length is a full one.
     pub full_s: f64,

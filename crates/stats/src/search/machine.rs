@@ -14,7 +14,7 @@ const WIDEN_WIDTHS: f64 = 2.0;
 const SAME_LOAD: f64 = 1e-9;
 
 /// How to search.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Where to begin, per second: a tenth of what is expected.
     pub start_per_s: f64,
