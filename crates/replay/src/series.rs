@@ -1,18 +1,10 @@
-//! Several runs of one replay, against one target or in turn against several: their order, folders and seeds, and the file that says
-//! which of them belong together.
+//! Several runs of one replay, against one target or in turn against several: their order, folders and seeds.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
-
-use serde::Serialize;
-use trace::{AtomicFile, RunStatus, schema};
+use trace::{Series, SeriesRun, schema};
 
 use crate::limits::SERIES_RUNS_MAX;
 use crate::{Error, Result};
 
-/// Name of the file that lists the runs, in the folder that holds theirs.
-const FILE: &str = "pairs.json";
 /// Characters of a label, which is part of a folder's name.
 const LABEL_CHARS_MAX: usize = 64;
 
@@ -25,88 +17,32 @@ pub struct Side {
     pub target: String,
 }
 
-/// A run of a series.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SeriesRun {
-    /// Its folder, within that of the series: label and number.
-    pub folder: String,
-    /// Its side.
-    pub label: String,
-    /// Which pair it belongs to, from 1.
-    pub pair: u32,
-    /// The seed of its random choices: the same for all of a pair, the next number for the next pair.
-    pub seed: u64,
-    /// How it ended; `null` where it was not made, or not yet.
-    pub status: Option<RunStatus>,
-    /// Whether the generator itself spoilt it.
-    pub invalid: bool,
-}
-
-/// Runs in the order in which they are made: the content of `pairs.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Series {
-    /// [`schema::VERSION`].
-    pub version: u32,
-    /// The trace's path as given.
-    pub trace: String,
-    /// XXH3 (128 bits, hex) of the trace's content.
-    pub trace_hash: String,
-    /// Whether the sides took turns, ABBA; otherwise all runs of one come before those of the next.
-    pub interleaved: bool,
-    /// URL of each side, by label.
-    pub targets: BTreeMap<String, String>,
-    /// Folders of the runs that belong together, in the order of the sides.
-    pub pairs: Vec<Vec<String>>,
-    /// In the order in which they are made.
-    pub runs: Vec<SeriesRun>,
-}
-
-impl Series {
-    /// `repeat` runs of each side. Interleaved, every second round goes backwards (ABBA ABBA …), so that neither a drift of the machine
-    /// nor coming first favours a side.
-    ///
-    /// # Errors
-    /// [`Error::Option`] for labels that are no folder's name or not unique, and for too many runs.
-    pub fn plan(sides: &[Side], repeat: u32, interleaved: bool, seed: u64) -> Result<Self> {
-        check(sides, repeat, interleaved)?;
-        let width = repeat.to_string().len().max(2);
-        let folder = |side: &Side, pair: u32| format!("{}-{:0width$}", side.label, pair);
-        let run = |(side, pair): (usize, u32)| SeriesRun {
-            folder: folder(&sides[side], pair),
-            label: sides[side].label.clone(),
-            pair,
-            seed: seed.wrapping_add(u64::from(pair - 1)),
-            status: None,
-            invalid: false,
-        };
-        Ok(Self {
-            version: schema::VERSION,
-            trace: String::new(),
-            trace_hash: String::new(),
-            interleaved,
-            targets: sides.iter().map(|side| (side.label.clone(), side.target.clone())).collect(),
-            pairs: (1..=repeat).map(|pair| sides.iter().map(|side| folder(side, pair)).collect()).collect(),
-            runs: order(sides.len(), repeat, interleaved).into_iter().map(run).collect(),
-        })
-    }
-
-    /// Notes how the run at `index` ended.
-    pub fn note(&mut self, index: usize, status: RunStatus, invalid: bool) {
-        (self.runs[index].status, self.runs[index].invalid) = (Some(status), invalid);
-    }
-
-    /// Writes `pairs.json` into `folder`, whole or not at all.
-    ///
-    /// # Errors
-    /// [`Error::Data`] and [`Error::Io`] when it cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(FILE);
-        let mut text = serde_json::to_string_pretty(self).expect("a series is plain data");
-        text.push('\n');
-        let mut file = AtomicFile::create(&path)?;
-        file.write_all(text.as_bytes()).map_err(|e| Error::io("write", &path, e))?;
-        Ok(file.commit()?)
-    }
+/// `repeat` runs of each side. Interleaved, every second round goes backwards (ABBA ABBA …), so that neither a drift of the machine
+/// nor coming first favours a side.
+///
+/// # Errors
+/// [`Error::Option`] for labels that are no folder's name or not unique, and for too many runs.
+pub fn plan(sides: &[Side], repeat: u32, interleaved: bool, seed: u64) -> Result<Series> {
+    check(sides, repeat, interleaved)?;
+    let width = repeat.to_string().len().max(2);
+    let folder = |side: &Side, pair: u32| format!("{}-{:0width$}", side.label, pair);
+    let run = |(side, pair): (usize, u32)| SeriesRun {
+        folder: folder(&sides[side], pair),
+        label: sides[side].label.clone(),
+        pair,
+        seed: seed.wrapping_add(u64::from(pair - 1)),
+        status: None,
+        invalid: false,
+    };
+    Ok(Series {
+        version: schema::VERSION,
+        trace: String::new(),
+        trace_hash: String::new(),
+        interleaved,
+        targets: sides.iter().map(|side| (side.label.clone(), side.target.clone())).collect(),
+        pairs: (1..=repeat).map(|pair| sides.iter().map(|side| folder(side, pair)).collect()).collect(),
+        runs: order(sides.len(), repeat, interleaved).into_iter().map(run).collect(),
+    })
 }
 
 /// Number of the side and of the pair, for each run.
@@ -150,7 +86,7 @@ mod tests {
     }
 
     fn folders(labels: &[&str], repeat: u32, interleaved: bool) -> String {
-        let series = Series::plan(&sides(labels), repeat, interleaved, 7).expect("a series");
+        let series = plan(&sides(labels), repeat, interleaved, 7).expect("a series");
         series.runs.into_iter().map(|run| run.folder).collect::<Vec<_>>().join(" ")
     }
 
@@ -165,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_pair_has_one_seed_and_another_pair_another() {
-        let series = Series::plan(&sides(&["A", "B"]), 3, true, 7).unwrap();
+        let series = plan(&sides(&["A", "B"]), 3, true, 7).unwrap();
         assert_eq!(series.pairs, [["A-01", "B-01"], ["A-02", "B-02"], ["A-03", "B-03"]]);
         assert!(series.runs.iter().all(|run| run.seed == 6 + u64::from(run.pair)));
     }
@@ -180,7 +116,7 @@ mod tests {
             (&["A", "B"], 0, false, "--repeat"),
             (&["A", "B"], 501, false, "1002 runs"),
         ] {
-            let said = Series::plan(&sides(labels), repeat, interleaved, 1).unwrap_err().to_string();
+            let said = plan(&sides(labels), repeat, interleaved, 1).unwrap_err().to_string();
             assert!(said.contains(word), "{said}");
         }
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use analysis::units;
-use replay::series::{Series, Side};
+use replay::series::{self, Side};
 use replay::{Preflight, ReplayOptions, RunSummary, Stop};
-use trace::RunStatus;
+use trace::{RunStatus, Series};
 
 use super::{Done, replay as replaying};
 use crate::failure::Failure;
@@ -35,7 +35,7 @@ type Prepared = BTreeMap<String, (ReplayOptions, Preflight)>;
 /// Makes the runs of a series, each as `options` say but for its folder, label, target and seed.
 pub fn run(asked: &Asked, options: &ReplayOptions) -> Result<Done, Failure> {
     let sides = sides(asked, options);
-    let mut series = Series::plan(&sides, asked.repeat, asked.interleave, options.seed)?;
+    let mut series = series::plan(&sides, asked.repeat, asked.interleave, options.seed)?;
     let prepared = sides.iter().map(|side| prepare(asked, options, side)).collect::<Result<Prepared, _>>()?;
     let plan = &prepared[&sides[0].label].1;
     (series.trace, series.trace_hash) = (options.trace.display().to_string(), plan.trace_hash.clone());
