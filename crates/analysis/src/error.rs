@@ -37,7 +37,7 @@ pub enum Error {
     /// A chart could not be drawn.
     Chart {
         /// The chart's name.
-        name: &'static str,
+        name: String,
         /// What the drawing backend said.
         reason: String,
     },

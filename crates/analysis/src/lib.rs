@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod latency;
 mod load;
 pub mod overview;
+pub mod page;
 pub mod phases;
 pub mod rates;
 mod render;

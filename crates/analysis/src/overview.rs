@@ -11,7 +11,7 @@ use crate::{Analysis, units};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Figure {
     /// What it is.
-    pub name: &'static str,
+    pub name: String,
     /// The figure, with its unit.
     pub value: String,
     /// What it is to be read with: an interval, a whole, a verdict.
@@ -23,10 +23,13 @@ pub struct Figure {
 pub struct Overview {
     /// `pass`, `fail` or `invalid`.
     pub verdict: Verdict,
+    /// The verdict as it is shown: `PASS`, `FAIL`, `INVALID`, or what another kind of report says.
+    #[serde(skip)]
+    pub word: String,
     /// Why, in one or two sentences.
     pub sentence: String,
-    /// The five figures that matter.
-    pub figures: [Figure; 5],
+    /// The few figures that matter.
+    pub figures: Vec<Figure>,
 }
 
 impl Overview {
@@ -35,13 +38,8 @@ impl Overview {
     pub fn new(analysis: &Analysis, findings: &[Finding]) -> Self {
         let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Info);
         let verdict = if worst >= Verdict::Fail { worst } else { Verdict::Pass };
-        Self { verdict, sentence: sentence(verdict, findings), figures: figures(analysis) }
-    }
-
-    /// `PASS`, `FAIL` or `INVALID`.
-    #[must_use]
-    pub fn word(&self) -> String {
-        self.verdict.as_str().to_uppercase()
+        let word = verdict.as_str().to_uppercase();
+        Self { verdict, word, sentence: sentence(verdict, findings), figures: figures(analysis) }
     }
 
     /// 0 where all is well, 1 for a finding.
@@ -53,7 +51,7 @@ impl Overview {
     /// Verdict, sentence and figures as lines of plain text.
     #[must_use]
     pub fn terminal(&self) -> String {
-        let mut text = format!("{}: {}\n", self.word(), self.sentence.trim_start_matches("INVALID: "));
+        let mut text = format!("{}: {}\n", self.word, self.sentence.trim_start_matches("INVALID: "));
         for Figure { name, value, note } in &self.figures {
             text += format!("  {name:<20} {value:>14}   {note}").trim_end();
             text.push('\n');
@@ -71,7 +69,7 @@ fn sentence(verdict: Verdict, findings: &[Finding]) -> String {
     findings.iter().filter(told).map(|finding| finding.title.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn figures(analysis: &Analysis) -> [Figure; 5] {
+fn figures(analysis: &Analysis) -> Vec<Figure> {
     let (totals, timing) = (&analysis.totals, &analysis.timing);
     let response = &analysis.latency.overall.response;
     let offered =
@@ -81,32 +79,32 @@ fn figures(analysis: &Analysis) -> [Figure; 5] {
         stats::fidelity::Verdict::Degraded => "timing degraded",
         stats::fidelity::Verdict::Lost => "timing lost",
     });
-    [
+    vec![
         latency("Response p50", response, 0.5),
         latency("Response p99", response, 0.99),
         Figure {
-            name: "Achieved rate",
+            name: "Achieved rate".to_owned(),
             value: totals.achieved_per_s().map_or_else(|| INSUFFICIENT.to_owned(), units::per_s),
             note: offered,
         },
         Figure {
-            name: "Failed requests",
+            name: "Failed requests".to_owned(),
             value: units::share(totals.share(totals.failed())),
             note: format!("{} of {}", units::count(totals.failed()), units::count(totals.requests)),
         },
         Figure {
-            name: "Lateness p99",
+            name: "Lateness p99".to_owned(),
             value: duration(timing.lateness.value_ns(0.99).map(|ns| ns as f64)),
             note: timing_verdict.to_owned(),
         },
     ]
 }
 
-fn latency(name: &'static str, response: &Distribution, p: f64) -> Figure {
+fn latency(name: &str, response: &Distribution, p: f64) -> Figure {
     let quantile = response.at(p);
     let interval = |q: &Quantile| Some(units::interval(q.low_ns? as f64, q.high_ns? as f64));
     Figure {
-        name,
+        name: name.to_owned(),
         value: duration(response.value_ns(p).map(|ns| ns as f64)),
         note: quantile.and_then(interval).unwrap_or_else(|| format!("of {}", units::counted(response.count, "answer"))),
     }

@@ -277,7 +277,7 @@ fn a_run_that_watched_nothing_shows_nothing_of_it() {
 #[test]
 fn the_verdict_of_a_healthy_run_is_pass() {
     let (dir, report) = sample();
-    assert_eq!((report.overview.word().as_str(), report.overview.exit_code()), ("PASS", 0));
+    assert_eq!((report.overview.word.as_str(), report.overview.exit_code()), ("PASS", 0));
     let findings = findings(dir.path());
     for (id, verdict) in
         [("complete", "pass"), ("generator", "pass"), ("timing", "pass"), ("answers", "warn"), ("limits", "pass")]
@@ -361,7 +361,7 @@ fn every_chart_of_a_healthy_run_is_drawn_with_marks_and_a_table() {
 fn sections_name_charts_that_there_are() {
     let analysis = Analysis::new(&Run::open(sample().0.path()).expect("a run")).expect("outcomes");
     let material = section::Material { analysis: &analysis, findings: &[] };
-    let mut named: Vec<&str> = Vec::new();
+    let mut named: Vec<String> = Vec::new();
     for block in section::SECTIONS.iter().flat_map(|section| (section.build)(material)) {
         named.extend(if let section::Block::Chart(name) = block { Some(name) } else { None });
     }
@@ -412,7 +412,7 @@ fn a_run_that_nobody_answered_fails_without_charts_of_nonsense() {
     std::fs::write(dir.path().join("charts/percentiles.svg"), "of an earlier report").expect("a file");
     write_run(dir.path(), &info(100, RunStatus::Complete), (0..100).map(refused));
     let report = report_in(dir.path());
-    assert_eq!((report.overview.word().as_str(), report.overview.exit_code()), ("FAIL", 1));
+    assert_eq!((report.overview.word.as_str(), report.overview.exit_code()), ("FAIL", 1));
     let findings = findings(dir.path());
     assert_eq!((verdict_of(&findings, "answers"), verdict_of(&findings, "latency")), ("fail", "insufficient"));
     assert_eq!(findings["latency"]["overall"]["response"]["p50"]["value_ns"], Value::Null);
@@ -430,7 +430,7 @@ fn a_generator_that_cannot_keep_up_makes_the_run_invalid() {
     };
     write_run(dir.path(), &info(400, RunStatus::Complete), (0..400).map(late));
     let (overview, findings) = judged(dir.path());
-    assert_eq!((overview.word().as_str(), overview.exit_code()), ("INVALID", 1));
+    assert_eq!((overview.word.as_str(), overview.exit_code()), ("INVALID", 1));
     assert_eq!(verdict_in(&findings, "generator"), Verdict::Invalid);
 }
 
@@ -445,7 +445,7 @@ fn waiting_for_the_target_is_not_held_against_the_generator() {
     };
     write_run(dir.path(), &info(400, RunStatus::Complete), (0..400).map(blocked));
     let (overview, findings) = judged(dir.path());
-    assert_eq!(overview.word(), "PASS");
+    assert_eq!(overview.word, "PASS");
     assert_eq!((verdict_in(&findings, "timing"), verdict_in(&findings, "waiting")), (Verdict::Pass, Verdict::Warn));
     let generator = findings.iter().find(|finding| finding.id == "generator").expect("a finding");
     assert_eq!(generator.figures["lateness_p99_ns"], 20 * US);
@@ -468,7 +468,7 @@ fn a_killed_run_is_reported_with_what_is_there() {
 fn a_single_request_has_a_report() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     write_run(dir.path(), &info(1, RunStatus::Complete), (0..1).map(outcome));
-    assert_eq!(report_in(dir.path()).overview.word(), "PASS");
+    assert_eq!(report_in(dir.path()).overview.word, "PASS");
     assert_eq!(findings(dir.path())["throughput"]["offered_per_s"], Value::Null);
 }
 

@@ -1,15 +1,15 @@
 //! Gaps between requests: as the trace has them, and as they were sent.
 
-use super::{Axis, Ink, Line, Plot, Stroke};
+use super::{Axis, Ink, Line, Overlay, Picture, Plot, Stroke};
 use crate::{Analysis, units};
 
-pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
+pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
     let timing = &analysis.timing;
     let gaps = timing.gaps.as_ref().ok_or("Inter-arrival times need at least 20 requests that were sent at different times.")?;
     let (least, most) = (gaps.gap_ns.first().copied().unwrap_or(1.0), gaps.gap_ns.last().copied().unwrap_or(10.0));
-    let line = |name, ink, stroke, shares: &[f64]| Line { name, ink, stroke, ys: shares.iter().copied().map(Some).collect() };
+    let line = |name, ink, stroke, shares: &[f64]| Line::new(name, ink, stroke, shares.iter().copied().map(Some).collect());
     Ok(Plot {
-        title: "Inter-arrival times, trace against replay",
+        title: "Inter-arrival times, trace against replay".to_owned(),
         summary: summary(analysis),
         x: Axis::log("Gap to the request before", least, most, units::round_duration, units::duration),
         y: Axis::from_zero("Share of gaps at or below", 1.0, units::share_label, units::share),
@@ -18,8 +18,9 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
             line("Trace (due)", Ink::Grey, Stroke::Broad, &gaps.due),
             line("Replay (sent)", Ink::Blue, Stroke::Thin, &gaps.sent),
         ],
-        marks: Vec::new(),
-    })
+        over: Overlay::default(),
+    }
+    .into())
 }
 
 fn summary(analysis: &Analysis) -> String {

@@ -9,6 +9,26 @@ pub enum Scale {
     Log,
 }
 
+/// How values are written.
+#[derive(Debug, Clone)]
+pub enum Text {
+    /// As figures, with a unit where they have one.
+    By(fn(f64) -> String),
+    /// As names: that of the whole number nearest.
+    Names(Vec<String>),
+}
+
+impl Text {
+    /// The value in words.
+    #[must_use]
+    pub fn of(&self, value: f64) -> String {
+        match self {
+            Self::By(write) => write(value),
+            Self::Names(names) => names.get(value.round() as usize).cloned().unwrap_or_default(),
+        }
+    }
+}
+
 /// One axis of a plot.
 #[derive(Debug, Clone)]
 pub struct Axis {
@@ -23,9 +43,9 @@ pub struct Axis {
     /// Values with a grid line, rising.
     pub ticks: Vec<f64>,
     /// How a tick is written.
-    pub label: fn(f64) -> String,
+    pub label: Text,
     /// How an exact value is written, in the table.
-    pub value: fn(f64) -> String,
+    pub value: Text,
 }
 
 /// Ticks an axis should have at most.
@@ -42,7 +62,15 @@ impl Axis {
         let most = if most > 0.0 { most } else { 1.0 };
         let step = round_up(most / 5.0);
         let to = (most / step - 1e-9).ceil() * step;
-        Self { title, scale: Scale::Linear, from: 0.0, to, ticks: multiples(step, to), label, value }
+        Self {
+            title,
+            scale: Scale::Linear,
+            from: 0.0,
+            to,
+            ticks: multiples(step, to),
+            label: Text::By(label),
+            value: Text::By(value),
+        }
     }
 
     /// Seconds since the start of the run.
@@ -55,14 +83,22 @@ impl Axis {
             let round = TIME_STEPS_S.iter().copied().find(|step| *step >= wanted);
             round.unwrap_or_else(|| (wanted / 86_400.0).ceil() * 86_400.0)
         };
-        Self { title, scale: Scale::Linear, from: 0.0, to: to_s, ticks: multiples(step, to_s), label, value: label }
+        Self {
+            title,
+            scale: Scale::Linear,
+            from: 0.0,
+            to: to_s,
+            ticks: multiples(step, to_s),
+            label: Text::By(label),
+            value: Text::By(label),
+        }
     }
 
     /// A log axis that encloses `least` and `most` (both positive) between round values.
     #[must_use]
     pub fn log(title: &'static str, least: f64, most: f64, label: fn(f64) -> String, value: fn(f64) -> String) -> Self {
         let (from, to) = (round_down(least), round_up(most * (1.0 + 1e-6)));
-        Self { title, scale: Scale::Log, from, to, ticks: log_ticks(from, to), label, value }
+        Self { title, scale: Scale::Log, from, to, ticks: log_ticks(from, to), label: Text::By(label), value: Text::By(value) }
     }
 
     /// The share of the axis' length at which a value stands: 0 at its beginning, 1 at its end.

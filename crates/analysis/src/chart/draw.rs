@@ -3,6 +3,8 @@
 //! plotters draws in whole pixels, so pictures are drawn enlarged: SVG by [`SVG_ENLARGED`], which its view box takes back, for smooth
 //! lines; PNG by [`PNG_ENLARGED`], for sharp screens.
 
+mod bars;
+
 use std::sync::Once;
 
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -13,7 +15,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, IntoFont, ShapeStyle, TextStyle, WHITE, register_font};
 
 use super::style::{FONT, FONT_STACK, Ink, add_classes, css_classes, css_variables};
-use super::{Axis, Line, Mark, Plot, Stroke};
+use super::{Axis, Band, Level, Line, Mark, Picture, Plot, Stroke};
 use crate::{Error, Result};
 
 const SVG_ENLARGED: f64 = 10.0;
@@ -51,6 +53,20 @@ impl Layout {
     /// For phones.
     pub const NARROW: Self = Self { class: "narrow", width: 420.0, height: 310.0 };
 
+    /// As high as the picture needs.
+    #[must_use]
+    pub fn fit(self, picture: &Picture) -> Self {
+        match picture {
+            Picture::Plot(_) => self,
+            Picture::Bars(bars) => Self { height: bars::height(bars), ..self },
+        }
+    }
+
+    /// With room for a title.
+    fn with_title(self) -> Self {
+        Self { height: self.height + ROW, ..self }
+    }
+
     /// Where the plot begins and ends, as shares of the width: what a page needs to find the place under a pointer.
     #[must_use]
     pub fn plot_shares(self) -> (f64, f64) {
@@ -62,11 +78,12 @@ impl Layout {
 ///
 /// # Errors
 /// [`Error::Chart`] when drawing fails.
-pub fn svg(name: &'static str, plot: &Plot, layout: Layout) -> Result<String> {
-    let body = svg_body(name, plot, layout, None)?;
+pub fn svg(name: &str, picture: &Picture, layout: Layout) -> Result<String> {
+    let layout = layout.fit(picture);
+    let body = svg_body(name, picture, layout, None)?;
     let (width, height) = (layout.width * SVG_ENLARGED, layout.height * SVG_ENLARGED);
     let (left, right) = layout.plot_shares();
-    let label = escape(&plot.summary);
+    let label = escape(picture.summary());
     let Layout { class, .. } = layout;
     Ok(format!(
         "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\" data-left=\"{left:.4}\" \
@@ -78,12 +95,12 @@ pub fn svg(name: &'static str, plot: &Plot, layout: Layout) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Chart`] when drawing fails.
-pub fn svg_file(name: &'static str, plot: &Plot) -> Result<String> {
-    let layout = Layout { height: Layout::WIDE.height + ROW, ..Layout::WIDE };
-    let body = svg_body(name, plot, layout, Some(plot.title))?;
+pub fn svg_file(name: &str, picture: &Picture) -> Result<String> {
+    let layout = Layout::WIDE.fit(picture).with_title();
+    let body = svg_body(name, picture, layout, Some(picture.title()))?;
     let (width, height) = (layout.width * SVG_ENLARGED, layout.height * SVG_ENLARGED);
     let (light, dark, classes) = (css_variables(false), css_variables(true), css_classes());
-    let (title, summary) = (escape(plot.title), escape(&plot.summary));
+    let (title, summary) = (escape(picture.title()), escape(picture.summary()));
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-labelledby=\"t d\" font-family=\"{FONT_STACK}\">\n<title id=\"t\">{title}</title>\n<desc id=\"d\">{summary}</desc>\n\
@@ -93,12 +110,12 @@ pub fn svg_file(name: &'static str, plot: &Plot) -> Result<String> {
 }
 
 /// The elements of the picture.
-fn svg_body(name: &'static str, plot: &Plot, layout: Layout, title: Option<&str>) -> Result<String> {
+fn svg_body(name: &str, picture: &Picture, layout: Layout, title: Option<&str>) -> Result<String> {
     let mut drawn = String::new();
     let size = ((layout.width * SVG_ENLARGED) as u32, (layout.height * SVG_ENLARGED) as u32);
     let area = SVGBackend::with_string(&mut drawn, size).into_drawing_area();
     let pen = Pen { area: &area, enlarged: SVG_ENLARGED };
-    pen.picture(plot, layout, title).and_then(|()| area.present()).map_err(|e| chart_error(name, e))?;
+    pen.picture(picture, layout, title).and_then(|()| area.present()).map_err(|e| chart_error(name, e))?;
     drop(area);
     let body = drawn.split_once('>').map_or("", |(_, body)| body).trim_end().trim_end_matches("</svg>");
     let plain = body.replace(&format!(" font-family=\"{FONT}\""), "").replace(" opacity=\"1\"", "").replace(" \"", "\"");
@@ -109,17 +126,18 @@ fn svg_body(name: &'static str, plot: &Plot, layout: Layout, title: Option<&str>
 ///
 /// # Errors
 /// [`Error::Chart`] when drawing or writing fails.
-pub fn png(name: &'static str, plot: &Plot, path: &std::path::Path) -> Result<()> {
-    let layout = Layout { height: Layout::WIDE.height + ROW, ..Layout::WIDE };
+pub fn png(name: &str, picture: &Picture, path: &std::path::Path) -> Result<()> {
+    let layout = Layout::WIDE.fit(picture).with_title();
     let size = ((layout.width * PNG_ENLARGED) as u32, (layout.height * PNG_ENLARGED) as u32);
     let area = BitMapBackend::new(path, size).into_drawing_area();
     let pen = Pen { area: &area, enlarged: PNG_ENLARGED };
-    let drawn = area.fill(&WHITE).and_then(|()| pen.picture(plot, layout, Some(plot.title))).and_then(|()| area.present());
+    let drawn =
+        area.fill(&WHITE).and_then(|()| pen.picture(picture, layout, Some(picture.title()))).and_then(|()| area.present());
     drawn.map_err(|e| chart_error(name, e))
 }
 
-fn chart_error(name: &'static str, error: impl std::fmt::Display) -> Error {
-    Error::Chart { name, reason: error.to_string() }
+fn chart_error(name: &str, error: impl std::fmt::Display) -> Error {
+    Error::Chart { name: name.to_owned(), reason: error.to_string() }
 }
 
 /// Text between tags and in attributes.
@@ -161,14 +179,21 @@ struct Pen<'a, B: DrawingBackend> {
 }
 
 impl<B: DrawingBackend> Pen<'_, B> {
-    fn picture(&self, plot: &Plot, layout: Layout, title: Option<&str>) -> Drawn<B> {
+    fn picture(&self, picture: &Picture, layout: Layout, title: Option<&str>) -> Drawn<B> {
         register_fonts();
         let mut top = 0.0;
         if let Some(title) = title {
             self.text(title, (MARGIN_LEFT, 16.0), HPos::Left, TITLE, Ink::Text)?;
             top += ROW + 8.0;
         }
-        top = self.legend(&plot.lines, layout.width - MARGIN_RIGHT, top + ROW / 2.0)? + ROW / 2.0;
+        match picture {
+            Picture::Plot(plot) => self.plot(plot, layout, top),
+            Picture::Bars(bars) => self.bars(bars, layout, top),
+        }
+    }
+
+    fn plot(&self, plot: &Plot, layout: Layout, top: f64) -> Drawn<B> {
+        let top = self.legend(plot, layout.width - MARGIN_RIGHT, top + ROW / 2.0)? + ROW / 2.0;
         let frame = Frame {
             left: MARGIN_LEFT,
             right: layout.width - MARGIN_RIGHT,
@@ -178,21 +203,36 @@ impl<B: DrawingBackend> Pen<'_, B> {
         self.text(plot.y.title, (MARGIN_LEFT, top + ROW / 2.0), HPos::Left, TEXT, Ink::Muted)?;
         self.y_axis(&plot.y, &frame)?;
         self.x_axis(&plot.x, &frame)?;
-        self.marks(&plot.x, &plot.marks, &frame)?;
+        self.marks(&plot.x, &plot.over.marks, &frame)?;
+        plot.over.bands.iter().try_for_each(|band| self.band(plot, band, &frame))?;
+        self.levels(&plot.y, &plot.over.levels, &frame)?;
         plot.lines.iter().try_for_each(|line| self.line(plot, line, &frame))
     }
 
-    /// The names of the lines beside a sample of each, in as many rows as they need. Returns the middle of the last row.
-    fn legend(&self, lines: &[Line], right: f64, first_row: f64) -> Drawn<B, f64> {
+    /// The names of lines and bands beside a sample of each, in as many rows as they need. Returns the middle of the last row.
+    fn legend(&self, plot: &Plot, right: f64, first_row: f64) -> Drawn<B, f64> {
         let (mut x, mut y) = (MARGIN_LEFT, first_row);
-        for line in lines {
-            let width = SWATCH + 7.0 + text_width(line.name);
+        let mut place = |name: &str| {
+            let width = SWATCH + 7.0 + text_width(name);
             if x > MARGIN_LEFT && x + width > right {
                 (x, y) = (MARGIN_LEFT, y + ROW);
             }
-            self.path(&[(x, y), (x + SWATCH, y)], self.stroke(line.ink, line.stroke))?;
-            self.text(line.name, (x + SWATCH + 7.0, y), HPos::Left, TEXT, Ink::Text)?;
+            let at = (x, y);
             x += width + 22.0;
+            at
+        };
+        for line in &plot.lines {
+            let (x, y) = place(&line.name);
+            match line.stroke {
+                Stroke::Points => self.dot((x + SWATCH / 2.0, y), line.ink)?,
+                stroke => self.stroke(&[(x, y), (x + SWATCH, y)], line.ink, stroke)?,
+            }
+            self.text(&line.name, (x + SWATCH + 7.0, y), HPos::Left, TEXT, Ink::Text)?;
+        }
+        for band in &plot.over.bands {
+            let (x, y) = place(&band.name);
+            self.area(&[(x, y - 5.0), (x + SWATCH, y - 5.0), (x + SWATCH, y + 5.0), (x, y + 5.0)], band.ink)?;
+            self.text(&band.name, (x + SWATCH + 7.0, y), HPos::Left, TEXT, Ink::Text)?;
         }
         Ok(y)
     }
@@ -201,7 +241,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
         for tick in &axis.ticks {
             let y = frame.y(axis, *tick);
             self.path(&[(frame.left, y), (frame.right, y)], self.solid(Ink::Grid, 1.0))?;
-            self.text(&(axis.label)(*tick), (frame.left - 8.0, y), HPos::Right, TEXT, Ink::Muted)?;
+            self.text(&axis.label.of(*tick), (frame.left - 8.0, y), HPos::Right, TEXT, Ink::Muted)?;
         }
         Ok(())
     }
@@ -210,7 +250,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
     fn x_axis(&self, axis: &Axis, frame: &Frame) -> Drawn<B> {
         let mut free_from = f64::MIN;
         for tick in &axis.ticks {
-            let (x, label) = (frame.x(axis, *tick), (axis.label)(*tick));
+            let (x, label) = (frame.x(axis, *tick), axis.label.of(*tick));
             let half = text_width(&label) / 2.0;
             self.path(&[(x, frame.top), (x, frame.bottom)], self.solid(Ink::Grid, 1.0))?;
             let middle = x.min(frame.right + MARGIN_RIGHT - half);
@@ -230,7 +270,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
             let (left, right) = (frame.x(axis, mark.at), frame.x(axis, end));
             if mark.shaded {
                 let corners = [(left, frame.top), (right, frame.top), (right, frame.bottom), (left, frame.bottom)];
-                self.area.draw(&Polygon::new(self.places(&corners), Ink::Grey.light().mix(0.18)))?;
+                self.area(&corners, Ink::Grey)?;
             }
             self.path(&[(left, frame.top - 4.0), (left, frame.bottom)], self.solid(Ink::Muted, 1.0))?;
             let width = text_width(&mark.name);
@@ -238,6 +278,31 @@ impl<B: DrawingBackend> Pen<'_, B> {
                 self.text(&mark.name, (left + 4.0, frame.top + 6.0), HPos::Left, TEXT, Ink::Muted)?;
                 free_from = left + width + 12.0;
             }
+        }
+        Ok(())
+    }
+
+    /// A line across at each level, with its name above it at the left end, where rising curves leave room, or below at the top.
+    fn levels(&self, axis: &Axis, levels: &[Level], frame: &Frame) -> Drawn<B> {
+        for level in levels.iter().filter(|level| (axis.from..=axis.to).contains(&level.at)) {
+            let y = frame.y(axis, level.at);
+            self.stroke(&[(frame.left, y), (frame.right, y)], Ink::Vermillion, Stroke::Dashed)?;
+            let beside = if y - frame.top > TEXT + 4.0 { y - TEXT * 0.7 } else { y + TEXT * 0.8 };
+            self.text(&level.name, (frame.left + 4.0, beside), HPos::Left, TEXT, Ink::Vermillion)?;
+        }
+        Ok(())
+    }
+
+    fn band(&self, plot: &Plot, band: &Band, frame: &Frame) -> Drawn<B> {
+        let ends = |(x, ends): (&f64, &Option<(f64, f64)>)| {
+            ends.map(|(low, high)| (frame.x(&plot.x, *x), frame.y(&plot.y, low), frame.y(&plot.y, high)))
+        };
+        let places: Vec<Option<(f64, f64, f64)>> = plot.xs.iter().zip(&band.ends).map(ends).collect();
+        for piece in places.split(Option::is_none).filter(|piece| piece.len() > 1) {
+            let piece = || piece.iter().flatten();
+            let there = piece().map(|(x, low, _)| (*x, *low));
+            let back = piece().rev().map(|(x, _, high)| (*x, *high));
+            self.area(&there.chain(back).collect::<Vec<_>>(), band.ink)?;
         }
         Ok(())
     }
@@ -252,14 +317,29 @@ impl<B: DrawingBackend> Pen<'_, B> {
                 [alone] => self.dot(alone, line.ink)?,
                 [first, .., last] => {
                     if line.stroke == Stroke::Filled {
-                        let closed = [&[(first.0, frame.bottom)], &piece[..], &[(last.0, frame.bottom)]].concat();
-                        self.area.draw(&Polygon::new(self.places(&closed), line.ink.light().mix(0.18)))?;
+                        self.area(&[&[(first.0, frame.bottom)], &piece[..], &[(last.0, frame.bottom)]].concat(), line.ink)?;
                     }
-                    self.path(&piece, self.stroke(line.ink, line.stroke))?;
+                    self.stroke(&piece, line.ink, line.stroke)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// A line through the points, or the points alone.
+    fn stroke(&self, points: &[(f64, f64)], ink: Ink, stroke: Stroke) -> Drawn<B> {
+        match stroke {
+            Stroke::Thin => self.path(points, self.solid(ink, 2.0)),
+            Stroke::Filled => self.path(points, self.solid(ink, 1.5)),
+            Stroke::Broad => self.path(points, ShapeStyle { color: ink.light().mix(0.45), ..self.solid(ink, 6.0) }),
+            Stroke::Dashed => dashes(points).iter().try_for_each(|dash| self.path(dash, self.solid(ink, 1.5))),
+            Stroke::Points => points.iter().try_for_each(|at| self.dot(*at, ink)),
+        }
+    }
+
+    /// A pale area inside the corners.
+    fn area(&self, corners: &[(f64, f64)], ink: Ink) -> Drawn<B> {
+        self.area.draw(&Polygon::new(self.places(corners), ink.light().mix(0.18)))
     }
 
     fn path(&self, points: &[(f64, f64)], style: ShapeStyle) -> Drawn<B> {
@@ -267,7 +347,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
     }
 
     fn dot(&self, at: (f64, f64), ink: Ink) -> Drawn<B> {
-        self.area.draw(&Circle::new(self.place(at), (2.5 * self.enlarged) as i32, ink.light().filled()))
+        self.area.draw(&Circle::new(self.place(at), (3.0 * self.enlarged) as i32, ink.light().filled()))
     }
 
     fn text(&self, text: &str, at: (f64, f64), anchor: HPos, size: f64, ink: Ink) -> Drawn<B> {
@@ -275,14 +355,6 @@ impl<B: DrawingBackend> Pen<'_, B> {
         let colour = ink.light();
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor, VPos::Center));
         self.area.draw(&Text::new(text.to_owned(), self.place(at), style))
-    }
-
-    fn stroke(&self, ink: Ink, stroke: Stroke) -> ShapeStyle {
-        match stroke {
-            Stroke::Thin => self.solid(ink, 2.0),
-            Stroke::Filled => self.solid(ink, 1.5),
-            Stroke::Broad => ShapeStyle { color: ink.light().mix(0.45), ..self.solid(ink, 6.0) },
-        }
     }
 
     fn solid(&self, ink: Ink, width: f64) -> ShapeStyle {
@@ -298,6 +370,44 @@ impl<B: DrawingBackend> Pen<'_, B> {
     }
 }
 
+/// The pieces of a broken line: 7 pixels of line, 5 of gap.
+fn dashes(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
+    const PERIOD: f64 = DASH + 5.0;
+    const DASH: f64 = 7.0;
+    let (mut pieces, mut along) = (Vec::new(), 0.0_f64);
+    for (from, to) in points.iter().zip(points.iter().skip(1)) {
+        let length = (to.0 - from.0).hypot(to.1 - from.1);
+        let at = |share: f64| (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
+        let mut here = 0.0;
+        while here < length {
+            let phase = (along + here) % PERIOD;
+            let until = (here + if phase < DASH { DASH - phase } else { PERIOD - phase }).max(here + 1e-6).min(length);
+            if phase < DASH {
+                pieces.push(vec![at(here / length), at(until / length)]);
+            }
+            here = until;
+        }
+        along += length;
+    }
+    pieces
+}
+
 fn text_width(text: &str) -> f64 {
     text.chars().count() as f64 * TEXT * LETTER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a line of 120 pixels with a corner, 7 of every 12 are drawn, from the first on, and no dash goes around the corner.
+    #[test]
+    fn broken_lines_are_seven_twelfths_drawn() {
+        let pieces = dashes(&[(0.0, 0.0), (60.0, 0.0), (60.0, 60.0)]);
+        let length = |piece: &Vec<(f64, f64)>| (piece[1].0 - piece[0].0).hypot(piece[1].1 - piece[0].1);
+        assert!((pieces.iter().map(length).sum::<f64>() - 70.0).abs() < 1e-3);
+        assert_eq!((pieces.len(), pieces[0][0], pieces[0][1]), (10, (0.0, 0.0), (7.0, 0.0)));
+        assert!(pieces.iter().all(|piece| piece[0].0 == piece[1].0 || piece[0].1 == piece[1].1));
+        assert!(dashes(&[(1.0, 1.0), (1.0, 1.0)]).is_empty());
+    }
 }

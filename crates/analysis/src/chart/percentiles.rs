@@ -1,6 +1,6 @@
 //! The percentile curve: how slow the slowest are, each factor of ten in rarity being equally wide.
 
-use super::{Axis, Ink, Line, Plot, Scale, Stroke};
+use super::{Axis, Ink, Line, Overlay, Picture, Plot, Scale, Stroke, Text};
 use crate::distribution::nines_to_p;
 use crate::{Analysis, units};
 
@@ -10,7 +10,7 @@ const ANSWERS_MIN: usize = 20;
 /// Levels with a tick: the median, then one for each nine.
 const TICKS_P: &[f64] = &[0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999, 0.999_999_9, 0.999_999_99];
 
-pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
+pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
     let curve = &analysis.latency.curve;
     if analysis.totals.answered < ANSWERS_MIN as u64 {
         return Err(format!(
@@ -21,9 +21,9 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
     let all = || curve.response_ns.iter().chain(&curve.service_ns).map(|ns| (*ns).max(1) as f64);
     let (least, most) = (all().fold(f64::MAX, f64::min), all().fold(1.0, f64::max));
     let line =
-        |name, ink, stroke, ns: &[i64]| Line { name, ink, stroke, ys: ns.iter().map(|ns| Some((*ns).max(1) as f64)).collect() };
+        |name, ink, stroke, ns: &[i64]| Line::new(name, ink, stroke, ns.iter().map(|ns| Some((*ns).max(1) as f64)).collect());
     Ok(Plot {
-        title: "Latency by percentile",
+        title: "Latency by percentile".to_owned(),
         summary: summary(analysis),
         x: axis(curve.nines.last().copied().unwrap_or_default()),
         y: Axis::log("Latency", least, most, units::round_duration, units::duration),
@@ -32,13 +32,22 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
             line("Response time (from due)", Ink::Blue, Stroke::Broad, &curve.response_ns),
             line("Service time (from sent)", Ink::Vermillion, Stroke::Thin, &curve.service_ns),
         ],
-        marks: Vec::new(),
-    })
+        over: Overlay::default(),
+    }
+    .into())
 }
 
 fn axis(to: f64) -> Axis {
     let ticks = TICKS_P.iter().map(|p| -(1.0 - p).log10()).filter(|nines| *nines <= to + 1e-9).collect();
-    Axis { title: "Percentile", scale: Scale::Linear, from: 0.0, to, ticks, label: percentile, value: percentile }
+    Axis {
+        title: "Percentile",
+        scale: Scale::Linear,
+        from: 0.0,
+        to,
+        ticks,
+        label: Text::By(percentile),
+        value: Text::By(percentile),
+    }
 }
 
 /// A place on the axis as a percentage with as many digits as it has nines: `50 %`, `99.9 %`.

@@ -1,12 +1,12 @@
 //! What was asked of the target and what it got, as the run went on.
 
-use super::{Axis, Ink, Line, Plot, Stroke, phase_marks};
+use super::{Axis, Ink, Line, Overlay, Picture, Plot, Stroke, phase_marks};
 use crate::{Analysis, units};
 
 /// Requests below which rates over time are nonsense.
 const REQUESTS_MIN: u64 = 20;
 
-pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
+pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
     let rates = &analysis.rates;
     let bins = &rates.bins;
     let (due, sent) = (rates.per_s(&rates.due), rates.per_s(&rates.sent));
@@ -16,7 +16,7 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
     }
     let asked = asked(analysis);
     let most = [&due, &sent, &ok, &failed].into_iter().chain(&asked).flatten().flatten().copied().fold(0.0, f64::max);
-    let line = |name, ink, stroke, ys| Line { name, ink, stroke, ys };
+    let line = |name, ink, stroke, ys| Line::new(name, ink, stroke, ys);
     let mut lines = vec![
         line("Offered (due)", Ink::Grey, Stroke::Broad, due),
         line("Achieved (sent)", Ink::Blue, Stroke::Thin, sent),
@@ -25,14 +25,15 @@ pub(super) fn build(analysis: &Analysis) -> Result<Plot, String> {
     ];
     lines.extend(asked.map(|asked| line("Asked", Ink::Text, Stroke::Thin, asked)));
     Ok(Plot {
-        title: "Throughput over time",
+        title: "Throughput over time".to_owned(),
         summary: summary(analysis),
         x: Axis::time("Time since start", bins.count as f64 * bins.width_s(), units::time),
         y: Axis::from_zero("Requests per second", most, units::short, units::per_s),
         xs: (0..bins.count).map(|bin| bins.middle_s(bin)).collect(),
         lines,
-        marks: phase_marks(analysis),
-    })
+        over: Overlay { marks: phase_marks(analysis), ..Overlay::default() },
+    }
+    .into())
 }
 
 /// The rate asked for in each bin, up to the last request that was due; `None` where it was the same all the time.

@@ -1,15 +1,15 @@
 //! Processor and memory as the run went on, on the time axis of the throughput.
 
-use super::{Axis, Ink, Line, Plot, Stroke, phase_marks};
+use super::{Axis, Ink, Line, Overlay, Picture, Plot, Stroke, phase_marks};
 use crate::resources::OverTime;
 use crate::{Analysis, units};
 
 /// Bins with a reading below which a line over time is none.
 const READINGS_MIN: usize = 3;
 
-pub(super) fn cpu(analysis: &Analysis) -> Result<Plot, String> {
+pub(super) fn cpu(analysis: &Analysis) -> Result<Picture, String> {
     let over_time = over_time(analysis)?;
-    let line = |name, ink, stroke, ys: &Vec<Option<f64>>| Line { name, ink, stroke, ys: ys.clone() };
+    let line = |name, ink, stroke, ys: &Vec<Option<f64>>| Line::new(name, ink, stroke, ys.clone());
     let lines = [
         line("Host, all of it", Ink::Grey, Stroke::Broad, &over_time.host_cores),
         line("Target", Ink::Blue, Stroke::Thin, &over_time.target_cores),
@@ -25,7 +25,7 @@ pub(super) fn cpu(analysis: &Analysis) -> Result<Plot, String> {
     plot(analysis, over_time, "Processor use over time", summary, axis, lines.to_vec())
 }
 
-pub(super) fn memory(analysis: &Analysis) -> Result<Plot, String> {
+pub(super) fn memory(analysis: &Analysis) -> Result<Picture, String> {
     let over_time = over_time(analysis)?;
     let rss = &over_time.target_rss_bytes;
     let ends = rss.iter().flatten().next().zip(rss.iter().flatten().next_back());
@@ -33,7 +33,7 @@ pub(super) fn memory(analysis: &Analysis) -> Result<Plot, String> {
         || "No probe saw the target's memory.".to_owned(),
         |(first, last)| format!("The target's memory went from {} to {}.", units::bytes(*first), units::bytes(*last)),
     );
-    let line = Line { name: "Resident memory of the target", ink: Ink::Blue, stroke: Stroke::Filled, ys: rss.clone() };
+    let line = Line::new("Resident memory of the target", Ink::Blue, Stroke::Filled, rss.clone());
     let axis = |most| Axis::from_zero("Memory", most, units::bytes, units::bytes);
     plot(analysis, over_time, "Memory of the target over time", summary, axis, vec![line])
 }
@@ -55,7 +55,7 @@ fn plot(
     summary: String,
     axis: impl FnOnce(f64) -> Axis,
     mut lines: Vec<Line>,
-) -> Result<Plot, String> {
+) -> Result<Picture, String> {
     lines.retain(|line| line.ys.iter().any(Option::is_some));
     let filled = lines.iter().map(|line| line.ys.iter().flatten().count()).max().unwrap_or(0);
     if filled < READINGS_MIN {
@@ -67,12 +67,13 @@ fn plot(
     let bins = &over_time.bins;
     let most = lines.iter().flat_map(|line| &line.ys).flatten().copied().fold(0.0, f64::max);
     Ok(Plot {
-        title,
+        title: title.to_owned(),
         summary,
         x: Axis::time("Time since start", rates.count as f64 * rates.width_s(), units::time),
         y: axis(most),
         xs: (0..bins.count).map(|bin| bins.middle_s(bin)).collect(),
         lines,
-        marks: phase_marks(analysis),
-    })
+        over: Overlay { marks: phase_marks(analysis), ..Overlay::default() },
+    }
+    .into())
 }

@@ -2,10 +2,11 @@
 
 use trace::RunInfo;
 
+use crate::page::Card;
 use crate::units;
 
-/// The lines of the card: name and content; what a run does not have is left out.
-pub(super) fn lines(info: &RunInfo) -> Vec<(&'static str, String)> {
+/// The card of a run; what a run does not have is left out.
+pub(crate) fn card(info: &RunInfo) -> Card {
     let lines = [
         ("Note", info.note.clone()),
         ("Target", targets(info)),
@@ -16,7 +17,8 @@ pub(super) fn lines(info: &RunInfo) -> Vec<(&'static str, String)> {
         ("Version", info.tool.clone()),
         ("Host", info.host.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")),
     ];
-    lines.into_iter().filter(|(_, content)| !content.is_empty()).collect()
+    let lines = lines.into_iter().filter(|(_, content)| !content.is_empty()).collect();
+    Card { lines, command: info.command.clone() }
 }
 
 /// One target as it is, several by collection.
@@ -27,11 +29,11 @@ fn targets(info: &RunInfo) -> String {
     info.targets.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
-/// The command that reproduces the run, quoted for a POSIX shell.
-pub(super) fn command(info: &RunInfo) -> String {
+/// The command, quoted for a POSIX shell.
+pub(super) fn command(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+*".contains(c);
     let quote = |word: &String| {
         if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
     };
-    info.command.iter().map(quote).collect::<Vec<_>>().join(" ")
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }

@@ -2,9 +2,9 @@
 
 use super::card;
 use crate::Result;
-use crate::chart::{self, Layout, Plot, escape};
-use crate::report::{Drawn, Material};
-use crate::section::{self, Block, Cell, Column, INSUFFICIENT, Table};
+use crate::chart::{self, Drawn, Layout, Picture, escape};
+use crate::page::{Card, Page, Part};
+use crate::section::{Block, Cell, Column, INSUFFICIENT, Table};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -16,9 +16,9 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 ///
 /// # Errors
 /// [`crate::Error::Chart`] when a chart cannot be drawn.
-pub(crate) fn html(material: &Material) -> Result<String> {
-    let label = escape(&material.analysis.info.label);
-    let word = material.overview.word();
+pub(crate) fn html(page: &Page) -> Result<String> {
+    let title = escape(&page.title);
+    let word = &page.overview.word;
     let (light, dark) = (chart::css_variables(false), chart::css_variables(true));
     let variables =
         format!(":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{}", chart::css_classes());
@@ -27,27 +27,27 @@ pub(crate) fn html(material: &Material) -> Result<String> {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <title>{word}: {label}</title>\n<style>\n{STYLE}{variables}\n</style>\n</head>\n<body>\n{}{}{}\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        head(material),
-        main(material)?,
-        foot(material)
+         <title>{word}: {title}</title>\n<style>\n{STYLE}{variables}\n</style>\n</head>\n<body>\n{}{}{}\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+        head(page),
+        main(page)?,
+        foot(page)
     ))
 }
 
-fn head(material: &Material) -> String {
-    let overview = &material.overview;
-    let (verdict, word) = (overview.verdict.as_str(), overview.word());
+fn head(page: &Page) -> String {
+    let overview = &page.overview;
+    let (verdict, word) = (overview.verdict.as_str(), &overview.word);
     let sentence = escape(overview.sentence.trim_start_matches("INVALID: "));
     let figures: String = overview.figures.iter().map(figure).collect();
-    let sections = section::Material { analysis: &material.analysis, findings: &material.findings };
-    let link = |(section, _): (&section::Section, _)| format!("<a href=\"#{}\">{}</a>\n", section.id, section.title);
-    let links: String = section::filled(sections).map(link).collect();
-    let label = escape(&material.analysis.info.label);
+    let link = |part: &Part| format!("<a href=\"#{}\">{}</a>\n", escape(&part.id), escape(&part.title));
+    let links: String = page.filled().map(link).collect();
+    let title = escape(&page.title);
     format!(
-        "<header>\n<p class=\"kicker\">Replay report</p>\n<h1>{label}</h1>\n\
+        "<header>\n<p class=\"kicker\">{}</p>\n<h1>{title}</h1>\n\
          <div class=\"verdict {verdict}\"><strong>{word}</strong><p>{sentence}</p></div>\n\
          <ul class=\"figures\">\n{figures}</ul>\n{}</header>\n<nav aria-label=\"Sections\">\n{links}</nav>\n",
-        run_card(material)
+        page.kicker,
+        run_card(&page.card)
     )
 }
 
@@ -56,45 +56,41 @@ fn figure(figure: &crate::overview::Figure) -> String {
     let quiet = if figure.value == INSUFFICIENT { " quiet" } else { "" };
     format!(
         "<li><span class=\"name\">{}</span><span class=\"value{quiet}\">{} <small>{}</small></span><span class=\"note\">{}</span></li>\n",
-        figure.name,
+        escape(&figure.name),
         escape(value),
         escape(unit),
         escape(&figure.note)
     )
 }
 
-fn run_card(material: &Material) -> String {
-    let info = &material.analysis.info;
-    let lines: String = card::lines(info)
-        .iter()
-        .map(|(name, content)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(content)))
-        .collect();
-    let command = escape(&card::command(info));
+fn run_card(shown: &Card) -> String {
+    let line = |(name, content): &(&str, String)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(content));
+    let lines: String = shown.lines.iter().map(line).collect();
+    let command = escape(&card::command(&shown.command));
     let command = if command.is_empty() { String::new() } else { format!("<pre tabindex=\"0\"><code>{command}</code></pre>\n") };
     format!("<section class=\"card\" aria-label=\"Run\">\n<dl>\n{lines}</dl>\n{command}</section>\n")
 }
 
-fn main(material: &Material) -> Result<String> {
-    let sections = section::Material { analysis: &material.analysis, findings: &material.findings };
+fn main(page: &Page) -> Result<String> {
     let mut out = "<main>\n".to_owned();
-    for (section, blocks) in section::filled(sections) {
-        out += &format!("<section id=\"{}\">\n<h2>{}</h2>\n", section.id, section.title);
-        for block in blocks {
-            out += &self::block(material, &block)?;
+    for part in page.filled() {
+        out += &format!("<section id=\"{}\">\n<h2>{}</h2>\n", escape(&part.id), escape(&part.title));
+        for block in &part.blocks {
+            out += &self::block(page, block)?;
         }
         out += "</section>\n";
     }
     Ok(out + "</main>\n")
 }
 
-fn foot(material: &Material) -> String {
+fn foot(page: &Page) -> String {
     format!(
-        "<footer>Made by {} from the run’s own files; every figure can be recomputed from its Parquet files.</footer>",
-        escape(&material.analysis.info.tool)
+        "<footer>Made by {} from the runs’ own files; every figure can be recomputed from its Parquet files.</footer>",
+        escape(&page.tool)
     )
 }
 
-fn block(material: &Material, block: &Block) -> Result<String> {
+fn block(page: &Page, block: &Block) -> Result<String> {
     Ok(match block {
         Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
         Block::Facts(facts) => {
@@ -102,17 +98,17 @@ fn block(material: &Material, block: &Block) -> Result<String> {
             format!("<dl class=\"facts\">\n{}</dl>\n", facts.iter().map(line).collect::<String>())
         }
         Block::Table(table) => self::table(table),
-        Block::Chart(name) => material.chart(name).map_or_else(|| Ok(String::new()), chart_block)?,
-        Block::Findings => findings(material),
+        Block::Chart(name) => page.chart(name).map_or_else(|| Ok(String::new()), chart_block)?,
+        Block::Findings => findings(page),
     })
 }
 
-fn findings(material: &Material) -> String {
+fn findings(page: &Page) -> String {
     let line = |finding: &crate::finding::Finding| {
         let verdict = finding.verdict.as_str();
         format!("<li class=\"{verdict}\"><span class=\"mark\">{verdict}</span><span>{}</span></li>\n", escape(&finding.title))
     };
-    format!("<ul class=\"findings\">\n{}</ul>\n", material.findings.iter().map(line).collect::<String>())
+    format!("<ul class=\"findings\">\n{}</ul>\n", page.findings.iter().map(line).collect::<String>())
 }
 
 fn table(table: &Table) -> String {
@@ -149,34 +145,31 @@ fn row(columns: &[Column], cells: &[Cell]) -> String {
 }
 
 fn chart_block(chart: &Drawn) -> Result<String> {
-    let plot = match &chart.plot {
-        Ok(plot) => plot,
+    let picture = match &chart.picture {
+        Ok(picture) => picture,
         Err(reason) => return Ok(format!("<p class=\"left-out\">{}</p>\n", escape(reason))),
     };
-    let (wide, narrow) = (chart::svg(chart.name, plot, Layout::WIDE)?, chart::svg(chart.name, plot, Layout::NARROW)?);
+    let name = escape(&chart.name);
+    let (wide, narrow) = (chart::svg(&chart.name, picture, Layout::WIDE)?, chart::svg(&chart.name, picture, Layout::NARROW)?);
     Ok(format!(
-        "<figure id=\"chart-{}\">\n<figcaption><b>{}</b> {}</figcaption>\n<div class=\"plot\">{wide}\n{narrow}</div>\n\
+        "<figure id=\"chart-{name}\">\n<figcaption><b>{}</b> {}</figcaption>\n<div class=\"plot\">{wide}\n{narrow}</div>\n\
          <details>\n<summary>Figures behind the chart</summary>\n<div class=\"scroll\" tabindex=\"0\">{}</div>\n</details>\n</figure>\n",
-        chart.name,
-        escape(plot.title),
-        escape(&plot.summary),
-        points(plot)
+        escape(picture.title()),
+        escape(picture.summary()),
+        figures_behind(picture)
     ))
 }
 
 /// The table behind a chart. `data-x` is the place of a row between the left and right end of the plot, for the page's script.
-fn points(plot: &Plot) -> String {
-    let heads: String = plot.lines.iter().map(|line| format!("<th scope=\"col\">{}</th>", escape(line.name))).collect();
-    let row = |(place, x): (usize, &f64)| {
-        let value = |line: &chart::Line| {
-            line.ys[place].map_or_else(|| "<td>–</td>".to_owned(), |y| format!("<td>{}</td>", (plot.y.value)(y)))
-        };
-        let cells: String = plot.lines.iter().map(value).collect();
-        format!("<tr data-x=\"{:.4}\"><th scope=\"row\">{}</th>{cells}</tr>\n", plot.x.place(*x), (plot.x.value)(*x))
+fn figures_behind(picture: &Picture) -> String {
+    let figures = picture.figures();
+    let heads: String = figures.heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", escape(head))).collect();
+    let row = |(place, cells): &(Option<f64>, Vec<String>)| {
+        let place = place.map(|place| format!(" data-x=\"{place:.4}\"")).unwrap_or_default();
+        let (first, rest) = cells.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        let rest: String = rest.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
+        format!("<tr{place}><th scope=\"row\">{}</th>{rest}</tr>\n", escape(first))
     };
-    let rows: String = plot.xs.iter().enumerate().map(row).collect();
-    format!(
-        "<table>\n<thead><tr><th scope=\"col\">{}</th>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>",
-        escape(plot.x.title)
-    )
+    let rows: String = figures.rows.iter().map(row).collect();
+    format!("<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>")
 }

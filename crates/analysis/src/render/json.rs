@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
-use crate::report::Material;
+use crate::Analysis;
+use crate::finding::Finding;
+use crate::overview::Overview;
 
 /// Version of the schema; it rises when a reader of the old one would be misled.
 const VERSION: u32 = 1;
 
 /// The same run gives the same text.
-pub(crate) fn json(material: &Material) -> String {
-    let Material { analysis, findings, overview, .. } = material;
+pub(crate) fn json(analysis: &Analysis, findings: &[Finding], overview: &Overview) -> String {
     let (info, totals) = (&analysis.info, &analysis.totals);
     let mut document = json!({
         "kind": "rehearsal findings",

@@ -1,49 +1,47 @@
 //! `report.md`: the report as a comment on a pull request, without pictures.
 
 use super::card;
-use crate::report::Material;
-use crate::section::{self, Block, Cell, Column, Table};
+use crate::page::Page;
+use crate::section::{Block, Cell, Column, Table};
 
 /// Rows of a table; the rest is in `findings.json`.
 const ROWS_MAX: usize = 20;
 
 /// The whole document.
-pub(crate) fn markdown(material: &Material) -> String {
-    let mut out = head(material);
-    let sections = section::Material { analysis: &material.analysis, findings: &material.findings };
-    for (section, blocks) in section::filled(sections) {
-        out += &format!("\n## {}\n", section.title);
-        for block in blocks {
+pub(crate) fn markdown(page: &Page) -> String {
+    let mut out = head(page);
+    for part in page.filled() {
+        out += &format!("\n## {}\n", escape(&part.title));
+        for block in &part.blocks {
             out.push('\n');
-            out += &self::block(material, &block);
+            out += &self::block(page, block);
         }
     }
-    out += &run(material);
+    out += &run(page);
     out
 }
 
-fn head(material: &Material) -> String {
-    let overview = &material.overview;
-    let mut out =
-        format!("# {}: {}\n\n{}\n\n", overview.word(), escape(&material.analysis.info.label), escape(&overview.sentence));
+fn head(page: &Page) -> String {
+    let overview = &page.overview;
+    let mut out = format!("# {}: {}\n\n{}\n\n", overview.word, escape(&page.title), escape(&overview.sentence));
     out += "| Figure | Value | |\n|---|---:|---|\n";
     for figure in &overview.figures {
-        out += &format!("| {} | {} | {} |\n", figure.name, escape(&figure.value), escape(&figure.note));
+        out += &format!("| {} | {} | {} |\n", escape(&figure.name), escape(&figure.value), escape(&figure.note));
     }
     out
 }
 
-fn block(material: &Material, block: &Block) -> String {
+fn block(page: &Page, block: &Block) -> String {
     match block {
         Block::Text(text) => format!("{}\n", escape(text)),
         Block::Facts(facts) => facts.iter().map(|(name, value)| format!("- {name}: {}\n", escape(value))).collect(),
         Block::Table(table) => self::table(table),
-        Block::Chart(name) => match material.chart(name).map(|chart| &chart.plot) {
-            Some(Ok(plot)) => format!("{}\n", escape(&plot.summary)),
+        Block::Chart(name) => match page.chart(name).map(|chart| &chart.picture) {
+            Some(Ok(picture)) => format!("{}\n", escape(picture.summary())),
             Some(Err(reason)) => format!("{}\n", escape(reason)),
             None => String::new(),
         },
-        Block::Findings => material
+        Block::Findings => page
             .findings
             .iter()
             .map(|finding| format!("- **{}** {}\n", finding.verdict.as_str(), escape(&finding.title)))
@@ -75,10 +73,11 @@ fn cell(cell: &Cell) -> String {
     escape(&format!("{}{detail}", cell.text))
 }
 
-fn run(material: &Material) -> String {
-    let info = &material.analysis.info;
-    let lines: String = card::lines(info).iter().map(|(name, content)| format!("- {name}: {}\n", escape(content))).collect();
-    format!("\n## Run\n\n{lines}\n```sh\n{}\n```\n", card::command(info).replace("```", "'''"))
+fn run(page: &Page) -> String {
+    let lines: String = page.card.lines.iter().map(|(name, content)| format!("- {name}: {}\n", escape(content))).collect();
+    let command = card::command(&page.card.command).replace("```", "'''");
+    let command = if command.is_empty() { command } else { format!("\n```sh\n{command}\n```\n") };
+    format!("\n## Run\n\n{lines}{command}")
 }
 
 /// Keeps what comes from traces from being read as Markdown.

@@ -5,6 +5,7 @@ mod html;
 mod json;
 mod markdown;
 
+pub(crate) use card::card;
 pub(crate) use html::html;
 pub(crate) use json::json;
 pub(crate) use markdown::markdown;

@@ -2,7 +2,7 @@
 for (const figure of document.querySelectorAll("figure")) {
   const plot = figure.querySelector(".plot");
   const heads = [...figure.querySelectorAll("thead th")].map((cell) => cell.textContent);
-  const rows = [...figure.querySelectorAll("tbody tr")].map((row) => ({
+  const rows = [...figure.querySelectorAll("tbody tr[data-x]")].map((row) => ({
     x: Number(row.dataset.x),
     cells: [...row.children].map((cell) => cell.textContent),
   }));

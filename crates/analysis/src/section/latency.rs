@@ -19,10 +19,10 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
             units::counted(unanswered, "request")
         )));
     }
-    blocks.push(Block::Chart("percentiles"));
+    blocks.push(Block::chart("percentiles"));
     blocks.push(Block::Table(table(&[("Response time", &times.response), ("Service time", &times.service)])));
     blocks.extend(phases::overview(material.analysis));
-    blocks.push(Block::Chart("latency-over-time"));
+    blocks.push(Block::chart("latency-over-time"));
     blocks
 }
 

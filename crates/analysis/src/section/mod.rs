@@ -63,10 +63,17 @@ pub enum Block {
     Facts(Vec<(&'static str, String)>),
     /// A table.
     Table(Table),
-    /// The chart of that name, from [`crate::chart::CHARTS`].
-    Chart(&'static str),
+    /// The chart of that name.
+    Chart(String),
     /// What was found, each with its verdict.
     Findings,
+}
+
+impl Block {
+    /// The chart of that name.
+    pub fn chart(name: impl Into<String>) -> Self {
+        Self::Chart(name.into())
+    }
 }
 
 /// Rows under headings.

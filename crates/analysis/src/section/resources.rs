@@ -15,9 +15,9 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     let Some(resources) = &material.analysis.resources else { return Vec::new() };
     let mut blocks = Vec::new();
     blocks.extend(resources.target_cpu.as_ref().map(|cpu| Block::Facts(target(cpu))));
-    blocks.extend([Block::Chart("cpu-over-time")]);
+    blocks.extend([Block::chart("cpu-over-time")]);
     if resources.over_time.target_rss_bytes.iter().any(Option::is_some) {
-        blocks.push(Block::Chart("memory-over-time"));
+        blocks.push(Block::chart("memory-over-time"));
     }
     blocks.push(Block::Table(series(resources)));
     if !resources.events.is_empty() {

@@ -18,7 +18,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     if analysis.timing.closed_loop {
         blocks.push(Block::Text(NO_SCHEDULE.to_owned()));
     } else {
-        blocks.push(Block::Chart("inter-arrivals"));
+        blocks.push(Block::chart("inter-arrivals"));
     }
     blocks.extend([lateness(analysis), checks(analysis)].map(Block::Table));
     let dispersion = &analysis.timing.fidelity.dispersion;

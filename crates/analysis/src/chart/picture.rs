@@ -1,0 +1,290 @@
+//! What a chart shows, as data: lines over an axis, or bars beside names.
+
+use super::{Axis, Ink};
+
+/// A chart that was built, or why it was left out.
+#[derive(Debug, Clone)]
+pub struct Drawn {
+    /// Its name: of the files `charts/NAME.svg` and `charts/NAME.png`, and in the page.
+    pub name: String,
+    /// What it shows, or one sentence that says why there is nothing to show.
+    pub picture: Result<Picture, String>,
+}
+
+/// What a chart shows.
+#[derive(Debug, Clone)]
+pub enum Picture {
+    /// Lines, points and bands over one axis.
+    Plot(Plot),
+    /// Bars beside names.
+    Bars(Bars),
+}
+
+impl From<Plot> for Picture {
+    fn from(plot: Plot) -> Self {
+        Self::Plot(plot)
+    }
+}
+
+impl From<Bars> for Picture {
+    fn from(bars: Bars) -> Self {
+        Self::Bars(bars)
+    }
+}
+
+impl Picture {
+    /// A few words.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Plot(plot) => &plot.title,
+            Self::Bars(bars) => &bars.title,
+        }
+    }
+
+    /// What can be seen, in one sentence with figures: the text alternative.
+    #[must_use]
+    pub fn summary(&self) -> &str {
+        match self {
+            Self::Plot(plot) => &plot.summary,
+            Self::Bars(bars) => &bars.summary,
+        }
+    }
+
+    /// The figures behind it: headings first, then the rows.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        match self {
+            Self::Plot(plot) => plot.figures(),
+            Self::Bars(bars) => bars.figures(),
+        }
+    }
+}
+
+/// The table behind a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures {
+    /// Headings.
+    pub heads: Vec<String>,
+    /// Rows under them, each with its place between the left and right end of the plot where it has one.
+    pub rows: Vec<(Option<f64>, Vec<String>)>,
+}
+
+/// Lines over one axis.
+#[derive(Debug, Clone)]
+pub struct Plot {
+    /// A few words.
+    pub title: String,
+    /// What can be seen, in one sentence with figures: the text alternative.
+    pub summary: String,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// Places on the horizontal axis, rising; every line has a value, or a gap, at each.
+    pub xs: Vec<f64>,
+    /// The lines, those drawn first below the others.
+    pub lines: Vec<Line>,
+    /// What else there is to see.
+    pub over: Overlay,
+}
+
+/// What a plot has besides its lines.
+#[derive(Debug, Clone, Default)]
+pub struct Overlay {
+    /// Intervals, drawn below all lines.
+    pub bands: Vec<Band>,
+    /// Values on the vertical axis that something is held against.
+    pub levels: Vec<Level>,
+    /// Places on the horizontal axis at which something begins, rising.
+    pub marks: Vec<Mark>,
+}
+
+/// Where something begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Its place.
+    pub at: f64,
+    /// What it is called.
+    pub name: String,
+    /// Whether it is shaded, up to the next mark.
+    pub shaded: bool,
+}
+
+/// A value on the vertical axis that something is held against, such as an objective.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    /// The value.
+    pub at: f64,
+    /// What it is called.
+    pub name: String,
+}
+
+/// An interval at each place of a plot.
+#[derive(Debug, Clone)]
+pub struct Band {
+    /// What it is, for legend and table.
+    pub name: String,
+    /// Its colour.
+    pub ink: Ink,
+    /// Both ends at each of the plot's places; `None` where there is none.
+    pub ends: Vec<Option<(f64, f64)>>,
+}
+
+/// One line of a [`Plot`].
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What it is, for legend and table.
+    pub name: String,
+    /// Its colour.
+    pub ink: Ink,
+    /// How it is drawn.
+    pub stroke: Stroke,
+    /// Values on the vertical axis, as many as the plot has places; `None` where there is nothing to show.
+    pub ys: Vec<Option<f64>>,
+}
+
+impl Line {
+    /// A line with all its parts.
+    pub fn new(name: impl Into<String>, ink: Ink, stroke: Stroke, ys: Vec<Option<f64>>) -> Self {
+        Self { name: name.into(), ink, stroke, ys }
+    }
+}
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stroke {
+    /// A plain line.
+    Thin,
+    /// A broad, pale line that stays visible under a thin one.
+    Broad,
+    /// A line with the area below it filled.
+    Filled,
+    /// A broken line: what is computed rather than measured.
+    Dashed,
+    /// A point at each place, and no line.
+    Points,
+}
+
+impl Plot {
+    fn figures(&self) -> Figures {
+        let names = self.lines.iter().map(|line| &line.name).chain(self.over.bands.iter().map(|band| &band.name));
+        let write = |y: Option<f64>| y.map_or_else(|| "–".to_owned(), |y| self.y.value.of(y));
+        let row = |(place, x): (usize, &f64)| {
+            let lines = self.lines.iter().map(|line| write(line.ys[place]));
+            let ends = |ends: (f64, f64)| format!("{} – {}", self.y.value.of(ends.0), self.y.value.of(ends.1));
+            let bands = self.over.bands.iter().map(|band| band.ends[place].map_or_else(|| "–".to_owned(), ends));
+            (Some(self.x.place(*x)), std::iter::once(self.x.value.of(*x)).chain(lines).chain(bands).collect())
+        };
+        Figures {
+            heads: std::iter::once(self.x.title.to_owned()).chain(names.cloned()).collect(),
+            rows: self.xs.iter().enumerate().map(row).collect(),
+        }
+    }
+}
+
+/// Bars beside names, one below the other.
+#[derive(Debug, Clone)]
+pub struct Bars {
+    /// A few words.
+    pub title: String,
+    /// What can be seen, in one sentence with figures: the text alternative.
+    pub summary: String,
+    /// The horizontal axis; bars begin where it does.
+    pub x: Axis,
+    /// What the names are.
+    pub names: &'static str,
+    /// What a bar's own limit is; empty where bars have none.
+    pub limits: &'static str,
+    /// The bars from top to bottom.
+    pub bars: Vec<Bar>,
+}
+
+/// One bar of [`Bars`].
+#[derive(Debug, Clone)]
+pub struct Bar {
+    /// What it is of.
+    pub name: String,
+    /// Its colour.
+    pub ink: Ink,
+    /// Its length.
+    pub value: f64,
+    /// An interval around it.
+    pub ends: Option<(f64, f64)>,
+    /// What it is held against.
+    pub limit: Option<f64>,
+}
+
+impl Bars {
+    fn figures(&self) -> Figures {
+        let write = |value: f64| self.x.value.of(value);
+        let (has_ends, has_limits) = (self.bars.iter().any(|bar| bar.ends.is_some()), !self.limits.is_empty());
+        let row = |bar: &Bar| {
+            let ends = bar.ends.map_or_else(|| "–".to_owned(), |(low, high)| format!("{} – {}", write(low), write(high)));
+            let limit = bar.limit.map_or_else(|| "–".to_owned(), write);
+            let cells = [Some(bar.name.clone()), Some(write(bar.value)), has_ends.then_some(ends), has_limits.then_some(limit)];
+            (None, cells.into_iter().flatten().collect())
+        };
+        let heads = [Some(self.names), Some(self.x.title), has_ends.then_some("Interval"), has_limits.then_some(self.limits)];
+        Figures { heads: heads.into_iter().flatten().map(str::to_owned).collect(), rows: self.bars.iter().map(row).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Text;
+    use super::*;
+
+    fn plain(value: f64) -> String {
+        format!("{value}")
+    }
+
+    #[test]
+    fn the_table_behind_a_plot_has_lines_and_bands_with_gaps() {
+        let plot = Plot {
+            title: String::new(),
+            summary: String::new(),
+            x: Axis {
+                value: Text::Names(vec!["zero".to_owned(), "one".to_owned()]),
+                ..Axis::from_zero("Where", 2.0, plain, plain)
+            },
+            y: Axis::from_zero("What", 10.0, plain, plain),
+            xs: vec![0.0, 1.0],
+            lines: vec![Line::new("A", Ink::Blue, Stroke::Points, vec![Some(5.0), None])],
+            over: Overlay {
+                bands: vec![Band { name: "B".to_owned(), ink: Ink::Blue, ends: vec![None, Some((1.0, 2.0))] }],
+                ..Overlay::default()
+            },
+        };
+        let figures = Picture::from(plot).figures();
+        assert_eq!(figures.heads, ["Where", "A", "B"]);
+        assert_eq!(
+            figures.rows,
+            [
+                (Some(0.0), ["zero", "5", "–"].map(str::to_owned).to_vec()),
+                (Some(0.5), ["one", "–", "1 – 2"].map(str::to_owned).to_vec())
+            ]
+        );
+    }
+
+    #[test]
+    fn the_table_behind_bars_leaves_out_what_none_of_them_has() {
+        let bar = |ends, limit| Bar { name: "a".to_owned(), ink: Ink::Blue, value: 3.0, ends, limit };
+        let bars = |limits, bar| Bars {
+            title: String::new(),
+            summary: String::new(),
+            x: Axis::from_zero("Rate", 5.0, plain, plain),
+            names: "Collection",
+            limits,
+            bars: vec![bar],
+        };
+        let figures = Picture::from(bars("", bar(None, None))).figures();
+        assert_eq!(
+            (figures.heads, figures.rows),
+            (vec!["Collection".to_owned(), "Rate".to_owned()], vec![(None, vec!["a".to_owned(), "3".to_owned()])])
+        );
+        let figures = Picture::from(bars("Peak", bar(Some((2.0, 4.0)), Some(1.0)))).figures();
+        assert_eq!(figures.heads, ["Collection", "Rate", "Interval", "Peak"]);
+        assert_eq!(figures.rows[0].1, ["a", "3", "2 – 4", "1"]);
+    }
+}
