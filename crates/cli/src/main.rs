@@ -9,6 +9,7 @@ mod output;
 mod parse;
 mod rate;
 mod selection;
+mod traffic;
 mod verb;
 
 use std::process::ExitCode;

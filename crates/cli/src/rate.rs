@@ -12,7 +12,7 @@ use replay::{Arrivals, Pace};
 use crate::failure::Failure;
 use crate::parse;
 
-/// Rate over time, arrivals, warm-up.
+/// Rate over time.
 #[derive(Args)]
 pub struct RateWords {
     /// How much faster than recorded: any number above 0, or `max` for as fast as the target answers
@@ -24,6 +24,11 @@ pub struct RateWords {
     /// Load over time: one of the profiles below, several joined by +, or @FILE with one on each line
     #[arg(long, value_name = "PROFILE|@FILE")]
     profile: Option<String>,
+}
+
+/// Arrivals, and a warm-up.
+#[derive(Args)]
+pub struct ArrivalWords {
     /// Where arrivals come from: `trace`, a model that `synth --arrivals` knows, or a .json file that `fit` made
     #[arg(long, value_name = "trace|MODEL|FILE", default_value = "trace")]
     arrivals: String,
@@ -64,7 +69,9 @@ impl RateWords {
             (None, Speed::Max) => Ok(Pace::Max),
         }
     }
+}
 
+impl ArrivalWords {
     /// Where arrivals come from.
     ///
     /// # Errors

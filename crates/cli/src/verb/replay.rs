@@ -1,23 +1,19 @@
 //! `rehearsal replay`: trace → run.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use replay::abort::Condition;
-use replay::limits::{CONNECTIONS_MAX, IN_FLIGHT_MAX};
-use replay::probe;
 use replay::profile::{Profile, Unit};
-use replay::{Compared, ContentOptions, Pace, Pacing, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop, Users};
+use replay::{Compared, Pace, Pacing, Passes, Preflight, ReplayOptions, RunSummary, Snapshot, Stop, Users};
 use trace::{RunNs, whole_ns};
 
 use super::series::Asked;
 use super::{Done, series};
-use crate::comparison::ComparisonWords;
 use crate::failure::Failure;
 use crate::rate::{self, RateWords};
-use crate::selection::SelectionWords;
+use crate::traffic::{Kind, TrafficWords};
 use crate::{interrupt, output, parse};
 
 const EXAMPLE: &str = "Examples:
@@ -42,14 +38,8 @@ pub fn example() -> String {
 /// Words of `replay`.
 #[derive(Args)]
 pub struct Words {
-    /// The trace: a file, or a folder of files
-    trace: PathBuf,
-    /// Where requests go, http:// or https://HOST:PORT; a replay never goes to the recorded address by itself
-    #[arg(long, value_name = "URL", required_unless_present_any = ["map", "against"])]
-    target: Option<String>,
-    /// Where requests of one collection go (may be repeated)
-    #[arg(long, value_name = "COLLECTION=URL", value_parser = parse::assignment)]
-    map: Vec<(String, String)>,
+    #[command(flatten)]
+    traffic: TrafficWords,
     /// Targets to hold against each other, labelled; each run has a folder of its own, and pairs.json lists them
     #[arg(long, value_name = "A=URL,B=URL", value_parser = parse::assignment, value_delimiter = ',', conflicts_with_all = ["target", "map", "label"])]
     against: Vec<(String, String)>,
@@ -61,31 +51,12 @@ pub struct Words {
     interleave: bool,
     #[command(flatten)]
     rate: RateWords,
-    /// What a request waits for besides its instant: nothing; the earlier answers of its session, plus the recorded think time; or a user
-    /// of a closed loop who is free
-    #[arg(long, value_name = "KIND", value_enum)]
-    pacing: Option<Kind>,
     /// Users of a closed loop, each with one session after the other (implies --pacing closed, as a --profile in users does)
     #[arg(long, value_name = "N", conflicts_with_all = ["speed", "rate", "profile"])]
     users: Option<u32>,
     /// How many users arrive per second [default: all at once]
     #[arg(long, value_name = "PER_SECOND", requires = "users", allow_hyphen_values = true)]
     spawn_rate: Option<f64>,
-    /// Keep the recorded gaps inside sessions, divided by this, and let the rate move only session starts; `max` for no think times
-    /// where sessions wait for answers
-    #[arg(long, value_name = "X|max", allow_hyphen_values = true)]
-    think_speed: Option<ThinkSpeed>,
-    #[command(flatten)]
-    selection: SelectionWords,
-    /// Only the first so many sessions
-    #[arg(long, value_name = "N")]
-    sessions: Option<u64>,
-    /// Only the first so many requests of each pass
-    #[arg(long, value_name = "N")]
-    requests: Option<u64>,
-    /// Shorten idle gaps of the whole trace to this
-    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
-    max_gap: Option<Duration>,
     /// Replay what is chosen so often, one pass after the other, each with sessions of its own
     /// [default: 1, or forever where users stay for a given time]
     #[arg(long = "loop", value_name = "N|forever")]
@@ -93,64 +64,14 @@ pub struct Words {
     /// Send nothing that is due later than this
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     duration: Option<Duration>,
-    /// Add a header to every request, $NAME taken from the environment (may be repeated)
-    #[arg(long, value_name = "NAME: VALUE")]
-    header: Vec<String>,
     /// End the run, with exit code 1, when this is true over a window, such as 'error_rate>20%/10s' or 'p99>2s/30s' (may be repeated);
     /// METRIC>VALUE/WINDOW or METRIC<VALUE/WINDOW, of error_rate, shed_rate, p50, p90, p95, p99, p99.9, max, throughput, in_flight,
     /// lateness_p99
     #[arg(long, value_name = "CONDITION")]
     abort_when: Vec<Condition>,
-    /// Wait so long for the targets to answer before starting
-    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
-    wait_ready: Option<Duration>,
-    /// Longest time for one request
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
-    timeout: Duration,
-    #[arg(long, value_name = "PROBE", help = probe::help())]
-    probe: Vec<probe::Spec>,
-    /// From one reading of the probes to the next, 100ms at least
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::duration)]
-    probe_every: Duration,
-    /// Compute a series from those of the probes, with rate(NAME), ratio(A,B), sum(A,B…) and histogram_quantile(Q,NAME), for example
-    /// 'hit_rate=ratio(rate(hits),rate(requests))' (may be repeated)
-    #[arg(long, value_name = "NAME=EXPRESSION")]
-    derive: Vec<probe::Derived>,
-    #[command(flatten)]
-    comparison: ComparisonWords,
-    /// Send requests that change the target, too
-    #[arg(long)]
-    allow_writes: bool,
-    /// Do not ask the target whether it has the trace's collections
-    #[arg(long)]
-    no_check: bool,
     /// Refuse a schedule whose peak is above this, requests per second
     #[arg(long, value_name = "PER_SECOND")]
     max_rate: Option<f64>,
-    /// Connections open at once [default: 1024, or as many as users]
-    #[arg(long, value_name = "N")]
-    max_connections: Option<usize>,
-    /// Open so many connections before the run starts
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    open_connections: usize,
-    /// Requests due and not yet answered at once; past it requests are shed, and counted [default: 10000, or as many as users]
-    #[arg(long, value_name = "N")]
-    max_in_flight: Option<usize>,
-    /// Bytes of requests that wait for a connection; past it requests are shed, and counted
-    #[arg(long, value_name = "BYTES", default_value_t = replay::limits::QUEUED_BYTES_MAX)]
-    max_queued_bytes: usize,
-    /// Threads that send [default: one a core]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
-    /// Seed of every random choice
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// A name for tables and charts [default: the folder's]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    label: String,
-    /// Free text to keep with the run
-    #[arg(long, default_value = "", hide_default_value = true)]
-    note: String,
     /// The run's folder, new or empty [default: reports/TRACE-NUMBER]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
@@ -160,26 +81,6 @@ pub struct Words {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// The kinds of [`Pacing`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Open,
-    Session,
-    Closed,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct ThinkSpeed(f64);
-
-impl FromStr for ThinkSpeed {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let speed = if text == "max" { Ok(f64::INFINITY) } else { text.parse() };
-        speed.map(Self).map_err(|_| "write a number above 0 such as 0.5 or 4, or `max`".to_owned())
-    }
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
@@ -214,58 +115,14 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
     let (pace, pacing) = pacing(&words)?;
     let out = match words.output {
         Some(out) => out,
-        None => next_folder(&stem(&words.trace))?,
+        None => next_folder(&stem(&words.traffic.trace))?,
     };
-    let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let content = ContentOptions {
-        selection: words.selection.selection()?,
-        sessions: words.sessions,
-        requests: words.requests,
-        gap_max: words.max_gap,
-        // Users who stay for a given time go on with the content from its start.
-        passes: words.passes.unwrap_or(if pacing.users().is_some_and(|users| users.end().is_some()) {
-            Passes::Forever
-        } else {
-            Passes::default()
-        }),
-    };
-    let arrivals = words.rate.arrivals()?;
-    let users = pacing.users().map_or(0, |users| users.most() as usize);
-    let (rules, comparison) = words.comparison.taken()?;
-    Ok(ReplayOptions {
-        trace: words.trace,
-        content,
-        target: words.target,
-        map: words.map,
-        headers: words.header,
-        label: if words.label.is_empty() { name } else { words.label },
-        out,
-        note: words.note,
-        command: std::env::args().collect(),
-        pace,
-        arrivals,
-        warmup: words.rate.warmup,
-        pacing,
-        think_speed: words.think_speed.map(|speed| speed.0),
-        duration: words.duration,
-        rate_max_per_s: words.max_rate,
-        rules,
-        comparison,
-        allow_writes: words.allow_writes,
-        abort_when: words.abort_when,
-        timeout: words.timeout,
-        wait_ready: words.wait_ready,
-        check_collections: !words.no_check,
-        workers: words.workers,
-        connections_max: words.max_connections.unwrap_or(CONNECTIONS_MAX.max(users)),
-        open_connections: words.open_connections,
-        in_flight_max: words.max_in_flight.unwrap_or(IN_FLIGHT_MAX.max(users)),
-        queued_bytes_max: words.max_queued_bytes,
-        probes: words.probe,
-        probe_every: words.probe_every,
-        derived: words.derive,
-        seed: words.seed,
-    })
+    // Users who stay for a given time go on with the content from its start.
+    let stay = pacing.users().is_some_and(|users| users.end().is_some());
+    let passes = words.passes.unwrap_or(if stay { Passes::Forever } else { Passes::default() });
+    let options = words.traffic.options(pace, pacing, passes, out)?;
+    let (duration, rate_max_per_s, abort_when) = (words.duration, words.max_rate, words.abort_when);
+    Ok(ReplayOptions { duration, rate_max_per_s, abort_when, ..options })
 }
 
 /// How fast, and what `--pacing` and the options of users say together.
@@ -281,7 +138,7 @@ fn pacing(words: &Words) -> Result<(Pace, Pacing), Failure> {
             (Pace::Profile(profile), users)
         }
         (None, pace) => {
-            return match words.pacing {
+            return match words.traffic.pacing {
                 None | Some(Kind::Open) => Ok((pace, Pacing::Open)),
                 Some(Kind::Session) => Ok((pace, Pacing::Session)),
                 Some(Kind::Closed) => {
@@ -290,7 +147,7 @@ fn pacing(words: &Words) -> Result<(Pace, Pacing), Failure> {
             };
         }
     };
-    if matches!(words.pacing, Some(Kind::Open | Kind::Session)) {
+    if matches!(words.traffic.pacing, Some(Kind::Open | Kind::Session)) {
         return Err(Failure::new("users make a closed loop: leave them out, or write --pacing closed"));
     }
     let end = words.duration.map(|duration| RunNs(whole_ns(duration)));
@@ -306,7 +163,7 @@ fn spawn_rate(words: &Words) -> Result<Option<f64>, Failure> {
     }
 }
 
-fn stem(trace: &Path) -> String {
+pub(super) fn stem(trace: &Path) -> String {
     trace.file_stem().map_or_else(|| "run".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
