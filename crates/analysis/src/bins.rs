@@ -79,6 +79,18 @@ impl Bins {
         (((at_ns - self.start_ns).max(0) / self.width_ns) as usize).min(self.count - 1)
     }
 
+    /// Where a bin begins.
+    #[must_use]
+    pub fn from_ns(&self, bin: usize) -> i64 {
+        self.start_ns + bin as i64 * self.width_ns
+    }
+
+    /// Where a bin ends, or is cut off.
+    #[must_use]
+    pub fn until_ns(&self, bin: usize) -> i64 {
+        (self.from_ns(bin) + self.width_ns).min(self.end_ns)
+    }
+
     /// The middle of a bin, in seconds after the start.
     #[must_use]
     pub fn middle_s(&self, bin: usize) -> f64 {
@@ -88,8 +100,7 @@ impl Bins {
     /// How much of a bin the run covers, in seconds.
     #[must_use]
     pub fn covered_s(&self, bin: usize) -> f64 {
-        let from_ns = self.start_ns + bin as i64 * self.width_ns;
-        (self.end_ns - from_ns).min(self.width_ns) as f64 / 1e9
+        (self.until_ns(bin) - self.from_ns(bin)) as f64 / 1e9
     }
 
     /// The width in seconds.

@@ -7,6 +7,7 @@ pub mod distribution;
 mod error;
 pub mod errors;
 pub mod finding;
+pub mod heat;
 pub mod inspect;
 pub mod latency;
 mod load;
@@ -43,6 +44,8 @@ pub struct Analysis {
     pub latency: latency::Latency,
     /// The figures of each phase, where there are several.
     pub by_phase: Vec<phases::Phase>,
+    /// Every answer by time and response time.
+    pub heat: heat::Heat,
     /// Throughput over time.
     pub rates: rates::Rates,
     /// Failures by kind, the most frequent first.
@@ -75,6 +78,7 @@ impl Analysis {
             by_phase: phases.load(run, &totals)?,
             phases,
             latency,
+            heat: heat::Heat::load(&everything, &whole)?,
             rates: rates::Rates::load(&everything, &whole)?,
             failures: errors::load(run)?,
             agreement: agreement::Agreement::load(run)?,

@@ -58,6 +58,11 @@ pub(crate) fn answered() -> Expr {
     whole.and(col("sent_ns").is_not_null()).and(col("done_ns").is_not_null())
 }
 
+/// True for rows of requests that a limit kept from being sent.
+pub(crate) fn is_shed() -> Expr {
+    unsent_rows(ErrorClass::is_shed)
+}
+
 /// How many rows hold.
 fn hits(condition: Expr) -> Expr {
     condition.cast(DataType::UInt64).sum()
@@ -65,8 +70,13 @@ fn hits(condition: Expr) -> Expr {
 
 /// How many rows were not sent for one of the classes.
 fn unsent(of: impl Fn(ErrorClass) -> bool) -> Expr {
+    hits(unsent_rows(of))
+}
+
+/// True for rows that were not sent for one of the classes.
+fn unsent_rows(of: impl Fn(ErrorClass) -> bool) -> Expr {
     let named = ErrorClass::ALL.iter().filter(|class| of(**class)).map(|class| col("error").eq(lit(class.as_str())));
-    hits(col("sent_ns").is_null().and(named.reduce(Expr::or).unwrap_or_else(|| lit(false))))
+    col("sent_ns").is_null().and(named.reduce(Expr::or).unwrap_or_else(|| lit(false)).fill_null(lit(false)))
 }
 
 /// Sheds at the in-flight and connection limits are overload of the target; these are the generator's own.

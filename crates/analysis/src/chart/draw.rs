@@ -4,6 +4,7 @@
 //! lines; PNG by [`PNG_ENLARGED`], for sharp screens.
 
 mod bars;
+mod cells;
 
 use std::sync::Once;
 
@@ -57,7 +58,7 @@ impl Layout {
     #[must_use]
     pub fn fit(self, picture: &Picture) -> Self {
         match picture {
-            Picture::Plot(_) => self,
+            Picture::Plot(_) | Picture::Cells(_) => self,
             Picture::Bars(bars) => Self { height: bars::height(bars), ..self },
         }
     }
@@ -189,6 +190,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
         match picture {
             Picture::Plot(plot) => self.plot(plot, layout, top),
             Picture::Bars(bars) => self.bars(bars, layout, top),
+            Picture::Cells(cells) => self.cells(cells, layout, top),
         }
     }
 

@@ -5,6 +5,8 @@
 mod arrivals;
 mod axis;
 mod draw;
+mod heat;
+mod in_flight;
 mod latency;
 mod percentiles;
 mod picture;
@@ -15,7 +17,7 @@ mod style;
 pub use axis::{Axis, Scale, Text};
 pub(crate) use draw::escape;
 pub use draw::{Layout, png, svg, svg_file};
-pub use picture::{Band, Bar, Bars, Drawn, Level, Line, Mark, Overlay, Picture, Plot, Stroke};
+pub use picture::{Band, Bar, Bars, Cells, Drawn, Level, Line, Mark, Overlay, Picture, Plot, Stroke};
 pub use style::{Ink, css_classes, css_variables};
 
 use crate::Analysis;
@@ -34,7 +36,9 @@ pub struct Chart {
 pub const CHARTS: &[Chart] = &[
     Chart { name: "percentiles", build: percentiles::build },
     Chart { name: "latency-over-time", build: latency::build },
+    Chart { name: "heat", build: heat::build },
     Chart { name: "throughput-over-time", build: rates::build },
+    Chart { name: "in-flight-over-time", build: in_flight::build },
     Chart { name: "inter-arrivals", build: arrivals::build },
     Chart { name: "cpu-over-time", build: resources::cpu },
     Chart { name: "memory-over-time", build: resources::memory },

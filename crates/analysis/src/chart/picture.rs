@@ -18,6 +18,8 @@ pub enum Picture {
     Plot(Plot),
     /// Bars beside names.
     Bars(Bars),
+    /// A field of cells.
+    Cells(Cells),
 }
 
 impl From<Plot> for Picture {
@@ -32,6 +34,12 @@ impl From<Bars> for Picture {
     }
 }
 
+impl From<Cells> for Picture {
+    fn from(cells: Cells) -> Self {
+        Self::Cells(cells)
+    }
+}
+
 impl Picture {
     /// A few words.
     #[must_use]
@@ -39,6 +47,7 @@ impl Picture {
         match self {
             Self::Plot(plot) => &plot.title,
             Self::Bars(bars) => &bars.title,
+            Self::Cells(cells) => &cells.title,
         }
     }
 
@@ -48,6 +57,7 @@ impl Picture {
         match self {
             Self::Plot(plot) => &plot.summary,
             Self::Bars(bars) => &bars.summary,
+            Self::Cells(cells) => &cells.summary,
         }
     }
 
@@ -57,6 +67,7 @@ impl Picture {
         match self {
             Self::Plot(plot) => plot.figures(),
             Self::Bars(bars) => bars.figures(),
+            Self::Cells(cells) => cells.figures(),
         }
     }
 }
@@ -227,6 +238,45 @@ impl Bars {
         };
         let heads = [Some(self.names), Some(self.x.title), has_ends.then_some("Interval"), has_limits.then_some(self.limits)];
         Figures { heads: heads.into_iter().flatten().map(str::to_owned).collect(), rows: self.bars.iter().map(row).collect() }
+    }
+}
+
+/// Counts over two axes, shown as cells that are the darker the more is in them.
+#[derive(Debug, Clone)]
+pub struct Cells {
+    /// A few words.
+    pub title: String,
+    /// What can be seen, in one sentence with figures: the text alternative.
+    pub summary: String,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// Where columns begin, and where the last one ends.
+    pub x_edges: Vec<f64>,
+    /// Where rows begin, from below, and where the last one ends.
+    pub y_edges: Vec<f64>,
+    /// By row, then by column.
+    pub counts: Vec<Vec<u64>>,
+}
+
+impl Cells {
+    /// A row for each column of the picture, so that it reads down the page in time.
+    fn figures(&self) -> Figures {
+        let heads = self
+            .y_edges
+            .iter()
+            .zip(&self.y_edges[1..])
+            .map(|(low, high)| format!("{} – {}", self.y.value.of(*low), self.y.value.of(*high)));
+        let row = |column: usize| {
+            let middle = f64::midpoint(self.x_edges[column], self.x_edges[column + 1]);
+            let cells = self.counts.iter().map(|row| crate::units::count(row[column]));
+            (Some(self.x.place(middle)), std::iter::once(self.x.value.of(self.x_edges[column])).chain(cells).collect())
+        };
+        Figures {
+            heads: std::iter::once(self.x.title.to_owned()).chain(heads).collect(),
+            rows: (0..self.x_edges.len().saturating_sub(1)).map(row).collect(),
+        }
     }
 }
 

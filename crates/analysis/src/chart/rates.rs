@@ -23,6 +23,9 @@ pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
         line("Good answers", Ink::Green, Stroke::Thin, ok),
         line("Failed", Ink::Vermillion, Stroke::Filled, failed),
     ];
+    if analysis.rates.shed.iter().any(|shed| *shed > 0) {
+        lines.push(line("Shed at a limit", Ink::Text, Stroke::Dashed, rates.per_s(&rates.shed)));
+    }
     lines.extend(asked.map(|asked| line("Asked", Ink::Text, Stroke::Thin, asked)));
     Ok(Plot {
         title: "Throughput over time".to_owned(),

@@ -22,7 +22,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     blocks.push(Block::chart("percentiles"));
     blocks.push(Block::Table(table(&[("Response time", &times.response), ("Service time", &times.service)])));
     blocks.extend(phases::overview(material.analysis));
-    blocks.push(Block::chart("latency-over-time"));
+    blocks.extend([Block::chart("latency-over-time"), Block::chart("heat")]);
     blocks
 }
 

@@ -16,5 +16,5 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
         ("Sent to the target", bytes(totals.request_bytes)),
         ("Received from it", bytes(totals.response_bytes)),
     ];
-    vec![Block::Facts(facts), Block::chart("throughput-over-time")]
+    vec![Block::Facts(facts), Block::chart("throughput-over-time"), Block::chart("in-flight-over-time")]
 }
