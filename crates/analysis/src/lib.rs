@@ -18,6 +18,7 @@ pub mod rates;
 mod render;
 mod report;
 pub mod resources;
+pub mod scope;
 pub mod search;
 pub mod section;
 pub mod timing;

@@ -11,6 +11,7 @@ use polars::prelude::{
 use trace::{Event, Part, RunInfo, schema};
 
 use crate::phases::{Phases, WARMUP};
+use crate::scope::Scope;
 use crate::{Error, Result};
 
 /// Rows handed on at once: large enough to be quick, small enough for a bounded memory.
@@ -28,22 +29,21 @@ pub struct Run {
     parts: Vec<Part>,
     resources: Vec<Part>,
     rows: Rows,
+    scope: Scope,
 }
 
 /// Which of a run's outcomes are looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rows {
     All,
-    Phase(String),
     AllBut(&'static str),
 }
 
 impl Rows {
-    fn of(&self, outcomes: LazyFrame) -> LazyFrame {
+    fn of(self, outcomes: LazyFrame) -> LazyFrame {
         match self {
             Self::All => outcomes,
-            Self::Phase(name) => outcomes.filter(col("phase").eq(lit(name.as_str()))),
-            Self::AllBut(name) => outcomes.filter(col("phase").neq(lit(*name))),
+            Self::AllBut(name) => outcomes.filter(col("phase").neq(lit(name))),
         }
     }
 }
@@ -66,7 +66,7 @@ impl Run {
         parts.iter().try_for_each(|part| check_part(&part.path, schema::OUTCOMES))?;
         resources.iter().try_for_each(|part| check_part(&part.path, schema::RESOURCES))?;
         let rows = if Phases::of(&info).has_warmup() { Rows::AllBut(WARMUP) } else { Rows::All };
-        Ok(Self { dir: dir.to_owned(), info, events: trace::read_events(dir)?, parts, resources, rows })
+        Ok(Self { dir: dir.to_owned(), info, events: trace::read_events(dir)?, parts, resources, rows, scope: Scope::ALL })
     }
 
     /// The same with the warm-up.
@@ -78,7 +78,13 @@ impl Run {
     /// One phase of it.
     #[must_use]
     pub fn only(&self, phase: &str) -> Self {
-        Self { rows: Rows::Phase(phase.to_owned()), ..self.clone() }
+        self.within(&Scope { phase: Some(phase.to_owned()), ..Scope::ALL })
+    }
+
+    /// Those of its requests that are of this scope.
+    #[must_use]
+    pub fn within(&self, scope: &Scope) -> Self {
+        Self { scope: self.scope.and(scope), ..self.clone() }
     }
 
     /// Runs `query` over the outcomes of all parts but those of a warm-up, in the order they were written, and hands the answer on in batches.
@@ -86,7 +92,13 @@ impl Run {
     /// # Errors
     /// [`Error::Outcomes`] when the scan cannot begin; the batches themselves may fail later.
     pub fn scan(&self, query: impl FnOnce(LazyFrame) -> LazyFrame) -> Result<Batches> {
-        self.scan_parts(&self.parts, |outcomes| query(self.rows.of(outcomes)))
+        self.scan_parts(&self.parts, |outcomes| {
+            let rows = self.rows.of(outcomes);
+            query(match self.scope.filter() {
+                Some(wanted) => rows.filter(wanted),
+                None => rows,
+            })
+        })
     }
 
     /// Runs `query` over what probes saw; `None` where nothing was watched.

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use analysis::finding::{self, Finding, Verdict};
 use analysis::overview::Overview;
+use analysis::scope::Scope;
 use analysis::{Analysis, Report, ReportOptions, Run, report, section};
 use serde_json::Value;
 use trace::{
@@ -561,4 +562,23 @@ fn answers_that_were_compared_are_told_by_collection_with_examples() {
     assert_eq!(findings["agreement"]["examples"][0]["at"], "/result/<0>");
     assert_eq!(findings["agreement"]["groups"].as_array().map(Vec::len), Some(2));
     assert!(read(dir.path(), "report.html").contains("/result/&lt;0&gt;"));
+}
+
+#[test]
+fn a_scope_holds_the_requests_that_have_all_its_values() {
+    let run = Run::open(sample().0.path()).expect("a run");
+    let count = |text: &str| {
+        let run = run.within(&text.parse::<Scope>().expect(text));
+        analysis::totals::Totals::load(&run).map(|totals| totals.requests).unwrap_or(0)
+    };
+    assert_eq!(count("{collection=phi3}"), REQUESTS / 4);
+    assert_eq!(count("{collection=mixtral,effect=read,target=http://127.0.0.1:6333}"), REQUESTS * 3 / 4);
+    assert_eq!(count("{operation=POST /collections/{}/points/search}"), REQUESTS);
+    assert_eq!((count("{collection=phi3,effect=write}"), count("{transaction=login}")), (0, 0));
+    let said = |text: &str| text.parse::<Scope>().expect(text).what_there_is(&run).expect("a sound run");
+    assert_eq!(
+        said("{collection=phi,effect=read}"),
+        "no request of the run has collection `phi` (did you mean `phi3`?); there are mixtral, phi3"
+    );
+    assert_eq!(said("{transaction=login}"), "the run's requests have no transaction, so none has `login`");
 }
