@@ -239,14 +239,14 @@ impl Rows {
 }
 
 /// Values sorted into parts by a small key; inside a part they keep their order.
-struct Parts {
+pub(crate) struct Parts {
     values: Vec<i64>,
     ends: Vec<usize>,
 }
 
 impl Parts {
     /// A counting sort: `keys[i]`, below `parts`, is the part of `values[i]`.
-    fn new(values: &[i64], keys: &[u16], parts: usize) -> Self {
+    pub(crate) fn new(values: &[i64], keys: &[u16], parts: usize) -> Self {
         let mut ends = vec![0; parts];
         for key in keys {
             ends[usize::from(*key)] += 1;
@@ -264,7 +264,7 @@ impl Parts {
         Self { values: sorted, ends }
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut [i64]> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut [i64]> {
         let mut rest = self.values.as_mut_slice();
         let mut start = 0;
         self.ends.iter().map(move |end| {

@@ -21,6 +21,7 @@ pub mod resources;
 pub mod scope;
 pub mod search;
 pub mod section;
+pub mod steps;
 pub mod timing;
 pub mod totals;
 pub mod units;

@@ -22,6 +22,9 @@ pub struct Phases {
     /// The rate asked for over time, where it was not the same all the time.
     #[serde(rename = "asked_rate")]
     pub asked: Option<Asked>,
+    /// The users asked for over time, in a closed loop.
+    #[serde(rename = "asked_users")]
+    pub users: Option<Users>,
 }
 
 /// A phase and when it begins.
@@ -40,6 +43,15 @@ pub struct Asked {
     pub at_ns: Vec<i64>,
     /// Requests until then, as many as instants.
     pub requests: Vec<f64>,
+}
+
+/// Users under way from each instant on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Users {
+    /// Since run start, ns, rising.
+    pub at_ns: Vec<i64>,
+    /// How many from then on.
+    pub users: Vec<u32>,
 }
 
 /// The figures of one phase.
@@ -124,6 +136,20 @@ impl Asked {
         let (from_ns, to_ns) = (self.at_ns.get(after - 1)?, self.at_ns.get(after)?);
         let (from, to) = (self.requests.get(after - 1)?, self.requests.get(after)?);
         Some(from + (to - from) * (at_ns - from_ns) as f64 / (to_ns - from_ns).max(1) as f64)
+    }
+}
+
+impl Users {
+    /// Their mean number between two instants, weighted by time.
+    #[must_use]
+    pub fn mean(&self, from_ns: i64, to_ns: i64) -> f64 {
+        let ends = self.at_ns.iter().skip(1).copied().chain([i64::MAX]);
+        let levels = self.at_ns.iter().zip(ends).zip(&self.users);
+        let inside = levels.map(|((since_ns, until_ns), users)| {
+            let ns = (until_ns.min(to_ns) - (*since_ns).max(from_ns)).max(0);
+            f64::from(*users) * ns as f64
+        });
+        inside.sum::<f64>() / (to_ns - from_ns).max(1) as f64
     }
 }
 

@@ -456,6 +456,7 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         "asked_rate": preflight.asked,
         "pacing": options.pacing.as_str(),
         "users": options.pacing.users().map(Users::most),
+        "asked_users": options.pacing.users().map(Users::describe),
         "think_speed": options.think_speed().map(|speed| if speed.is_finite() { json!(speed) } else { json!("max") }),
         "duration_ns": options.duration.map(whole_ns),
         "abort_when": options.abort_when,

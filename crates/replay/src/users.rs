@@ -1,6 +1,10 @@
 //! How many users a closed loop has at each instant. Knows no clock.
 
+use serde_json::json;
 use trace::RunNs;
+
+/// Instants that `run.json` tells, about.
+const DESCRIBED_MAX: usize = 512;
 
 /// The number of users over run time: constant from each instant to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +54,16 @@ impl Users {
         let mut steps: Vec<(RunNs, u32)> = self.0.iter().map(|(at, users)| (*at, share(*users))).collect();
         steps.dedup_by_key(|(_, users)| *users);
         Self(steps)
+    }
+
+    /// For `run.json`: some [`DESCRIBED_MAX`] of those instants, always with the first and the last.
+    #[must_use]
+    pub fn describe(&self) -> serde_json::Value {
+        let every = self.0.len().div_ceil(DESCRIBED_MAX).max(1);
+        let last = self.0.len().saturating_sub(1);
+        let told = || self.0.iter().enumerate().filter(|(place, _)| place % every == 0 || *place == last);
+        let (at_ns, users): (Vec<i64>, Vec<u32>) = told().map(|(_, (at, users))| (at.ns(), *users)).unzip();
+        json!({ "at_ns": at_ns, "users": users })
     }
 
     /// The instants at which the number changes, and to what.

@@ -33,6 +33,12 @@ const DEGRADED_FACTOR: f64 = 3.0;
 /// Inter-arrivals are rounded to this before Kolmogorov–Smirnov looks at them, since ties turn any jitter into a large distance.
 const KS_QUANTUM_NS: i64 = 100_000;
 
+/// The most that the generator's own lateness may be at its 99th percentile, ns, where requests are `gap_ns` apart on average.
+#[must_use]
+pub fn lateness_p99_ns_max(gap_ns: f64) -> f64 {
+    LATENESS_P99_NS_MAX.max(LATENESS_P99_GAPS_MAX * gap_ns)
+}
+
 /// Requests that were due, and what became of those that were never sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Completeness {
@@ -344,7 +350,7 @@ impl FidelityMeter {
     fn checks(&self, completeness: &Completeness, unaccounted: u64, dispersion: &[Dispersion]) -> Vec<Check> {
         use Criterion::{DispersionError, InterArrivalW1Ns, LatenessP99Ns, LatenessP999Ns, MissingShare, RateDrift};
         let gap_ns = self.scheduled.traffic.figures().iat_mean_ns.unwrap_or(0.0);
-        let late_ns_max = LATENESS_P99_NS_MAX.max(LATENESS_P99_GAPS_MAX * gap_ns);
+        let late_ns_max = lateness_p99_ns_max(gap_ns);
         let mut checks = Vec::new();
         let mut check = |criterion, value: Option<f64>, limit| {
             checks.extend(value.map(|value| Check { criterion, value, limit }));

@@ -1,0 +1,400 @@
+//! One pass over the outcomes: counts, instants and times of every step, overall and by collection.
+
+use std::collections::{BTreeMap, HashMap};
+
+use polars::prelude::{DataFrame, Expr, PolarsResult, StringChunked, col, lit};
+use stats::Counts;
+use stats::fidelity::lateness_p99_ns_max;
+use stats::overload::{Overload, overload};
+use stats::probability::student_two_sided_quantile;
+use trace::ErrorClass;
+
+use super::{COLLECTIONS_MAX, Span, Step, Steps};
+use crate::bins::Bins;
+use crate::distribution::{CONFIDENCE, Distribution};
+use crate::latency::Parts;
+use crate::load::integers;
+use crate::totals::answered;
+use crate::{Analysis, Error, Result, Run};
+
+/// Samples of the requests in flight that a step has at least.
+const SAMPLES: i64 = 30;
+/// Samples are not further apart than this where a step is longer than [`SAMPLES`] of them, ns.
+const SAMPLE_NS: i64 = 1_000_000_000;
+/// Instants at which the requests in flight are known.
+const GRID_MAX: i64 = 16_384;
+/// Parts of a step whose goodputs are compared for its interval.
+const PARTS: usize = 20;
+/// Share of a step's requests that the generator may leave out.
+const LEFT_OUT_MAX: f64 = 0.001;
+/// Numbers of connections that are told apart; those above count as none.
+const CONNECTIONS_MAX: usize = 1 << 16;
+
+/// What one step holds, of all collections or of one.
+#[derive(Debug, Clone, Default)]
+struct Cell {
+    due: u64,
+    sent: u64,
+    answered: u64,
+    good: u64,
+    failed: u64,
+    first_failed_ns: Option<i64>,
+    unserved: u64,
+    in_flight_ns: i128,
+    connections: Vec<u64>,
+}
+
+impl Cell {
+    fn add_connection(&mut self, number: usize) {
+        let word = number / 64;
+        if self.connections.len() <= word {
+            self.connections.resize(word + 1, 0);
+        }
+        self.connections[word] |= 1 << (number % 64);
+    }
+
+    fn connections(&self) -> u64 {
+        self.connections.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+}
+
+/// Changes over time of one series: all requests, or those of a collection.
+#[derive(Debug, Clone)]
+struct Course {
+    /// Requests that fell due less those that were done, in each bin.
+    under_way: Vec<i32>,
+    /// Good answers in each bin.
+    good: Vec<u32>,
+}
+
+/// Everything gathered. Series 0 is all requests, the others are collections.
+pub(super) struct Gather {
+    spans: Vec<Span>,
+    names: Vec<String>,
+    bins: Bins,
+    /// By step, then series.
+    cells: Vec<Cell>,
+    /// By series.
+    courses: Vec<Course>,
+    /// The generator's own lateness, by step.
+    late_ns: Vec<Counts>,
+    /// Requests that the generator left out, by step.
+    left_out: Vec<u64>,
+    times: Times,
+}
+
+/// Times of the answered requests, in the order of the outcomes.
+#[derive(Default)]
+struct Times {
+    response_ns: Vec<i64>,
+    service_ns: Vec<i64>,
+    step: Vec<u16>,
+    cell: Vec<u16>,
+}
+
+/// A row of the outcomes, as far as steps need it.
+struct Row {
+    due_ns: i64,
+    sent_ns: Option<i64>,
+    done_ns: Option<i64>,
+    own_ns: Option<i64>,
+    connection: u64,
+    good: bool,
+    answered: bool,
+    unserved: bool,
+    left_out: bool,
+}
+
+impl Gather {
+    /// Reads `run` and measures every span.
+    pub fn load(run: &Run, analysis: &Analysis, spans: Vec<Span>) -> Result<Steps> {
+        let mut gather = Self::new(analysis, spans);
+        let error = |classes: &[ErrorClass]| {
+            let named = classes.iter().map(|class| col("error").eq(lit(class.as_str())));
+            named.reduce(Expr::or).expect("some are named").fill_null(lit(false))
+        };
+        let unserved = error(&[ErrorClass::Timeout, ErrorClass::ShedInFlight, ErrorClass::ShedConnections]);
+        let left_out = error(&[ErrorClass::ShedQueuedBytes, ErrorClass::ShedDescriptors]);
+        let own = col("sent_ns") - col("blocked_ns") - col("queued_ns") - col("due_ns");
+        let columns = ["collection", "due_ns", "sent_ns", "done_ns", "conn", "ok"].map(col).into_iter().chain([
+            own.alias("own_ns"),
+            answered().alias("answered"),
+            unserved.alias("unserved"),
+            left_out.alias("left_out"),
+        ]);
+        for batch in run.scan(|outcomes| outcomes.select(columns.collect::<Vec<_>>()))? {
+            gather.take(&batch?).map_err(|e| Error::outcomes(&run.dir, e))?;
+        }
+        Ok(gather.steps(analysis))
+    }
+
+    fn new(analysis: &Analysis, spans: Vec<Span>) -> Self {
+        let names = collections(analysis);
+        let series = names.len() + 1;
+        let shortest_ns = spans.iter().map(|span| span.to_ns - span.from_ns).min().unwrap_or(1);
+        let (start_ns, end_ns) = (spans[0].from_ns, spans[spans.len() - 1].to_ns);
+        let width_ns = (shortest_ns / (2 * SAMPLES)).max((end_ns - start_ns) / GRID_MAX).max(1);
+        let count = ((end_ns - start_ns) / width_ns + 1) as usize;
+        let course = Course { under_way: vec![0; count], good: vec![0; count] };
+        Self {
+            bins: Bins { start_ns, end_ns, width_ns, count },
+            cells: vec![Cell::default(); spans.len() * series],
+            courses: vec![course; series],
+            late_ns: vec![Counts::coarse(); spans.len()],
+            left_out: vec![0; spans.len()],
+            times: Times::default(),
+            names,
+            spans,
+        }
+    }
+
+    fn series(&self) -> usize {
+        self.names.len() + 1
+    }
+
+    /// The step that an instant lies in; `None` between steps.
+    fn step(&self, at_ns: i64) -> Option<usize> {
+        let step = self.spans.partition_point(|span| span.to_ns <= at_ns);
+        (step < self.spans.len() && self.spans[step].from_ns <= at_ns).then_some(step)
+    }
+
+    fn take(&mut self, batch: &DataFrame) -> PolarsResult<()> {
+        let finder: HashMap<&str, u16> =
+            self.names.iter().zip(1..).map(|(name, place): (_, u16)| (name.as_str(), place)).collect();
+        let places = places(batch.column("collection")?.str()?, &finder);
+        let instants = |name| PolarsResult::Ok(batch.column(name)?.i64()?.iter());
+        let flags = |name| PolarsResult::Ok(batch.column(name)?.bool()?.iter().map(|flag| flag.unwrap_or(false)));
+        let connections = batch.column("conn")?.u64()?.iter().map(Option::unwrap_or_default);
+        let instants = integers(batch, "due_ns")?.zip(instants("sent_ns")?).zip(instants("done_ns")?).zip(instants("own_ns")?);
+        let flags = flags("ok")?.zip(flags("answered")?).zip(flags("unserved")?).zip(flags("left_out")?);
+        for (((instants, flags), connection), place) in instants.zip(flags).zip(connections).zip(places) {
+            let (((due_ns, sent_ns), done_ns), own_ns) = instants;
+            let (((good, answered), unserved), left_out) = flags;
+            let row = Row { due_ns, sent_ns, done_ns, own_ns, connection, good, answered, unserved, left_out };
+            self.add(&row, usize::from(place));
+        }
+        Ok(())
+    }
+
+    /// One request, of the series `place` (0: of none but all).
+    fn add(&mut self, row: &Row, place: usize) {
+        let series = [0, place];
+        let series = if place == 0 { &series[..1] } else { &series[..] };
+        let wide = self.series();
+        let done_ns = row.done_ns.unwrap_or(i64::MAX);
+        if let Some(step) = self.step(row.due_ns) {
+            self.late_ns[step].add(row.own_ns.map_or(0, i64::unsigned_abs));
+            self.left_out[step] += u64::from(row.left_out);
+            for one in series {
+                self.cells[step * wide + one].add_due(row);
+            }
+            if row.answered {
+                self.times.push(row, step, step * wide + place);
+            }
+        }
+        if let Some(step) = row.done_ns.and_then(|done_ns| self.step(done_ns)) {
+            for one in series {
+                let cell = &mut self.cells[step * wide + one];
+                cell.answered += u64::from(row.answered);
+                cell.good += u64::from(row.good);
+            }
+        }
+        if let Some(sent_ns) = row.sent_ns {
+            self.add_in_flight(sent_ns, done_ns, row.connection, series);
+        }
+        let (due, done) = (self.bins.place(row.due_ns), self.bins.place(done_ns.min(self.bins.end_ns)));
+        for one in series {
+            let course = &mut self.courses[*one];
+            course.under_way[due] += 1;
+            if done_ns < self.bins.end_ns {
+                course.under_way[done] -= 1;
+                course.good[done] += u32::from(row.good);
+            }
+        }
+    }
+
+    /// Time in flight counts in every step that it reaches into, the connection in the one in which it was taken.
+    fn add_in_flight(&mut self, sent_ns: i64, done_ns: i64, connection: u64, series: &[usize]) {
+        let wide = self.series();
+        let first = self.spans.partition_point(|span| span.to_ns <= sent_ns);
+        for (step, span) in self.spans.iter().enumerate().skip(first).take_while(|(_, span)| span.from_ns < done_ns) {
+            let inside_ns = done_ns.min(span.to_ns) - sent_ns.max(span.from_ns);
+            for one in series {
+                let cell = &mut self.cells[step * wide + one];
+                cell.in_flight_ns += i128::from(inside_ns);
+                if (connection as usize) < CONNECTIONS_MAX && sent_ns >= span.from_ns {
+                    cell.add_connection(connection as usize);
+                }
+            }
+        }
+    }
+
+    fn steps(mut self, analysis: &Analysis) -> Steps {
+        let times = std::mem::take(&mut self.times);
+        let cells = self.cells.len();
+        let measure = |values: &[i64]| {
+            let all = distributions(values, &times.step, self.spans.len());
+            (all, distributions(values, &times.cell, cells))
+        };
+        let (response, service) = std::thread::scope(|scope| {
+            let service = scope.spawn(|| measure(&times.service_ns));
+            (measure(&times.response_ns), service.join().expect("measuring does not panic"))
+        });
+        let spoilt: Vec<bool> = (0..self.spans.len()).map(|step| self.is_spoilt(step, analysis)).collect();
+        let mut found = Steps::default();
+        let mut collections = BTreeMap::new();
+        for step in 0..self.spans.len() {
+            for series in 0..self.series() {
+                let cell = step * self.series() + series;
+                if self.cells[cell].due == 0 {
+                    continue;
+                }
+                let times = |(all, by_cell): &(Vec<Distribution>, Vec<Distribution>)| {
+                    if series == 0 { all[step].clone() } else { by_cell[cell].clone() }
+                };
+                let made = self.made(step, series, times(&response), times(&service), spoilt[step]);
+                match series.checked_sub(1) {
+                    None => found.all.push(made),
+                    Some(name) => collections.entry(self.names[name].clone()).or_insert_with(Vec::new).push(made),
+                }
+            }
+        }
+        Steps { collections, ..found }
+    }
+
+    fn made(&self, step: usize, series: usize, response: Distribution, service: Distribution, spoilt: bool) -> Step {
+        let (span, cell) = (&self.spans[step], &self.cells[step * self.series() + series]);
+        let seconds = (span.to_ns - span.from_ns).max(1) as f64 / 1e9;
+        let offered_per_s = cell.due as f64 / seconds;
+        Step {
+            name: span.name.clone(),
+            from_ns: span.from_ns,
+            to_ns: span.to_ns,
+            asked_per_s: span.asked_per_s,
+            users: span.users,
+            requests: cell.due,
+            offered_per_s,
+            answered_per_s: cell.answered as f64 / seconds,
+            goodput_per_s: cell.good as f64 / seconds,
+            goodput_ends: self.goodput_ends(span, series, cell.good as f64 / seconds),
+            in_flight_mean: cell.in_flight_ns as f64 / 1e9 / seconds,
+            connections: cell.connections(),
+            response,
+            service,
+            failed: cell.failed,
+            first_failed_ns: cell.first_failed_ns,
+            unserved: cell.unserved,
+            overload: self.overload(span, series, offered_per_s),
+            spoilt,
+        }
+    }
+
+    /// Bins that lie wholly in a span.
+    fn inside(&self, span: &Span) -> std::ops::Range<usize> {
+        let edge = |at_ns: i64| (at_ns - self.bins.start_ns + self.bins.width_ns - 1) / self.bins.width_ns;
+        let (first, last) = (edge(span.from_ns), (span.to_ns - self.bins.start_ns) / self.bins.width_ns);
+        first as usize..(last.max(first) as usize).min(self.bins.count)
+    }
+
+    /// How requests due and not yet done grow.
+    fn overload(&self, span: &Span, series: usize, offered_per_s: f64) -> Option<Overload> {
+        let inside = self.inside(span);
+        let every_ns = ((span.to_ns - span.from_ns) / SAMPLES).min(SAMPLE_NS);
+        let every = (every_ns / self.bins.width_ns).max(1) as usize;
+        let mut under_way: i64 = self.courses[series].under_way[..inside.start].iter().map(|change| i64::from(*change)).sum();
+        let after = |change: &i32| {
+            under_way += i64::from(*change);
+            under_way as f64
+        };
+        let at_ends: Vec<f64> = self.courses[series].under_way[inside].iter().map(after).collect();
+        let samples: Vec<f64> = at_ends.chunks_exact(every).map(|bins| bins[every - 1]).collect();
+        overload(&samples, every as f64 * self.bins.width_s(), offered_per_s)
+    }
+
+    /// The interval of the mean over parts of equal time (batch means: Law 2014, *Simulation Modeling and Analysis*, §9.5.3).
+    fn goodput_ends(&self, span: &Span, series: usize, goodput_per_s: f64) -> Option<(f64, f64)> {
+        let inside = &self.courses[series].good[self.inside(span)];
+        let size = inside.len() / PARTS;
+        if size == 0 {
+            return None;
+        }
+        let part_s = size as f64 * self.bins.width_s();
+        let rates: Vec<f64> = inside
+            .chunks_exact(size)
+            .take(PARTS)
+            .map(|bins| bins.iter().map(|good| f64::from(*good)).sum::<f64>() / part_s)
+            .collect();
+        let mean = rates.iter().sum::<f64>() / PARTS as f64;
+        let variance = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / (PARTS - 1) as f64;
+        let half = student_two_sided_quantile(CONFIDENCE, (PARTS - 1) as f64) * (variance / PARTS as f64).sqrt();
+        Some(((goodput_per_s - half).max(0.0), goodput_per_s + half))
+    }
+
+    fn is_spoilt(&self, step: usize, analysis: &Analysis) -> bool {
+        let (cell, span) = (&self.cells[step * self.series()], &self.spans[step]);
+        let gap_ns = (span.to_ns - span.from_ns) as f64 / cell.due.max(1) as f64;
+        let late = self.late_ns[step].quantile(0.99) as f64 > lateness_p99_ns_max(gap_ns);
+        let left_out = self.left_out[step] as f64 > LEFT_OUT_MAX * cell.due as f64;
+        analysis.timing.fidelity.generator_limited && self.spans.len() == 1 || late || left_out
+    }
+}
+
+impl Cell {
+    fn add_due(&mut self, row: &Row) {
+        self.due += 1;
+        self.sent += u64::from(row.sent_ns.is_some());
+        self.unserved += u64::from(row.unserved);
+        if !row.good {
+            self.failed += 1;
+            self.first_failed_ns = Some(self.first_failed_ns.map_or(row.due_ns, |first_ns| first_ns.min(row.due_ns)));
+        }
+    }
+}
+
+impl Times {
+    fn push(&mut self, row: &Row, step: usize, cell: usize) {
+        let (Some(sent_ns), Some(done_ns)) = (row.sent_ns, row.done_ns) else { return };
+        self.response_ns.push(done_ns - row.due_ns);
+        self.service_ns.push(done_ns - sent_ns);
+        self.step.push(step as u16);
+        self.cell.push(cell as u16);
+    }
+}
+
+/// The most frequent collections, in alphabetical order; none where there is but one.
+fn collections(analysis: &Analysis) -> Vec<String> {
+    let mut requests: BTreeMap<&str, u64> = BTreeMap::new();
+    for group in &analysis.latency.groups {
+        *requests.entry(&group.collection).or_default() += group.requests;
+    }
+    let mut most: Vec<(&str, u64)> = requests.into_iter().collect();
+    most.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
+    let mut names: Vec<String> = most.into_iter().take(COLLECTIONS_MAX).map(|(name, _)| name.to_owned()).collect();
+    names.sort_unstable();
+    if names.len() > 1 { names } else { Vec::new() }
+}
+
+/// The place of each row's collection, 0 for those without one. Rows of one batch share their texts' memory (dictionary pages), so that
+/// each is looked up but once.
+fn places(collections: &StringChunked, finder: &HashMap<&str, u16>) -> Vec<u16> {
+    let mut places = Vec::with_capacity(collections.len());
+    for collections in collections.downcast_iter() {
+        let mut seen: HashMap<u128, u16> = HashMap::new();
+        places.extend(collections.views().iter().enumerate().map(|(row, view)| {
+            let find = || finder.get(collections.value(row)).copied().unwrap_or(0);
+            *seen.entry(view.as_u128()).or_insert_with(find)
+        }));
+    }
+    places
+}
+
+/// The distribution of each part.
+fn distributions(values_ns: &[i64], keys: &[u16], parts: usize) -> Vec<Distribution> {
+    let mut parts = Parts::new(values_ns, keys, parts);
+    let measure = |values: &mut [i64]| {
+        let observed = values.to_vec();
+        values.sort_unstable();
+        Distribution::new(&observed, values)
+    };
+    parts.iter_mut().map(measure).collect()
+}
