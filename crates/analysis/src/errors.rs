@@ -62,7 +62,7 @@ fn read(batch: &DataFrame, failures: &mut Vec<Failure>) -> PolarsResult<()> {
 }
 
 /// A class says more than a status that came before it: an answer cut short has both.
-fn kind(error: Option<&str>, status: Option<&str>) -> String {
+pub(crate) fn kind(error: Option<&str>, status: Option<&str>) -> String {
     match (error, status) {
         (Some(error), _) => error.to_owned(),
         (None, Some(status)) => format!("status {status}"),

@@ -17,6 +17,7 @@ pub mod phases;
 pub mod rates;
 mod render;
 mod report;
+pub mod requests;
 pub mod resources;
 pub mod scope;
 pub mod search;
@@ -52,6 +53,8 @@ pub struct Analysis {
     pub rates: rates::Rates,
     /// Failures by kind, the most frequent first.
     pub failures: Vec<errors::Failure>,
+    /// Requests to look at one by one.
+    pub requests: requests::Requests,
     /// How answers agree with the recorded ones.
     pub agreement: agreement::Agreement,
     /// Whether the timing was kept.
@@ -83,6 +86,7 @@ impl Analysis {
             heat: heat::Heat::load(&everything, &whole)?,
             rates: rates::Rates::load(&everything, &whole)?,
             failures: errors::load(run)?,
+            requests: requests::Requests::load(run)?,
             agreement: agreement::Agreement::load(run)?,
             timing: timing::Timing::load(run, &totals)?,
             resources: resources::Resources::load(run, &whole)?,

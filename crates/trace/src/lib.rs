@@ -37,7 +37,7 @@ pub use meta::{Loss, Redaction, Source, TraceMeta, Undecoded};
 pub use name::{Name, Names};
 pub use outcome::{ErrorClass, Match, OutcomeRow, OutcomeWriter};
 pub use parts::{Part, part_files};
-pub use read::{Batch, Row, TraceReader, trace_files};
+pub use read::{Batch, Row, TraceReader, exchanges_of, trace_files};
 pub use resource::{ResourceRow, ResourceWriter, rate_of};
 pub use run::{ClockPair, RunInfo, RunStatus, read_run_info, write_run_info};
 pub use series::{SERIES_FILE, Series, SeriesRun};

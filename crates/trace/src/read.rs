@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::metadata::ParquetMetaData;
 
@@ -73,7 +73,7 @@ impl TraceReader {
         let mut sources = Vec::with_capacity(files.len());
         let mut metas = Vec::with_capacity(files.len());
         for file in &files {
-            let (source, meta) = FileReader::open(file, columns, batch_bytes / files.len())?;
+            let (source, meta) = FileReader::open(file, columns, batch_bytes / files.len(), None)?;
             sources.push(source);
             metas.push(meta);
         }
@@ -130,6 +130,36 @@ impl TraceReader {
     }
 }
 
+/// The exchanges with these ids, in the order of the trace, with the named columns; ids that the trace does not have are left out. Of a
+/// single file only the row groups that hold them are read.
+///
+/// # Errors
+/// As [`TraceReader::open`] and [`TraceReader::next_batch`].
+pub fn exchanges_of(path: &Path, ids: &[u64], columns: &[&str]) -> Result<Vec<Exchange>> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut names = Names::default();
+    let mut found = Vec::with_capacity(ids.len());
+    let files = trace_files(path)?;
+    if let [file] = files.as_slice() {
+        let (mut source, meta) = FileReader::open(file, Some(columns), BATCH_BYTES_MAX, Some(&ids))?;
+        let mut there = ids.into_iter().filter(|id| *id < meta.exchanges);
+        while let Some(records) = source.next_records()? {
+            let batch = Batch::new(&records, 0, path)?;
+            let exchanges = batch.rows().zip(&mut there);
+            found.extend(exchanges.map(|(row, id)| Exchange { id, ..row.to_exchange(&mut names) }));
+        }
+        return Ok(found);
+    }
+    let mut reader = TraceReader::open_columns(path, Some(columns))?;
+    while let (Some(batch), true) = (reader.next_batch()?, found.len() < ids.len()) {
+        let wanted = batch.rows().filter(|row| ids.binary_search(&row.id()).is_ok());
+        found.extend(wanted.map(|row| row.to_exchange(&mut names)));
+    }
+    Ok(found)
+}
+
 /// One file of a trace.
 struct FileReader {
     reader: ParquetRecordBatchReader,
@@ -139,7 +169,8 @@ struct FileReader {
 }
 
 impl FileReader {
-    fn open(path: &Path, columns: Option<&[&str]>, batch_bytes: usize) -> Result<(Self, TraceMeta)> {
+    /// With `rows`, only these places of the file, rising and each once.
+    fn open(path: &Path, columns: Option<&[&str]>, batch_bytes: usize, rows: Option<&[u64]>) -> Result<(Self, TraceMeta)> {
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
         let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| Error::parquet(path, e))?;
         let footer = found.metadata().file_metadata().key_value_metadata();
@@ -156,11 +187,14 @@ impl FileReader {
                 ProjectionMask::columns(builder.parquet_schema(), names)
             }
         };
-        let reader = builder
-            .with_batch_size(batch_rows(found.metadata(), batch_bytes))
-            .with_projection(mask)
-            .build()
-            .map_err(|e| Error::parquet(path, e))?;
+        let all = usize::try_from(found.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let mut builder = builder.with_batch_size(batch_rows(found.metadata(), batch_bytes)).with_projection(mask);
+        if let Some(rows) = rows {
+            let places = rows.iter().filter_map(|row| usize::try_from(*row).ok()).filter(|row| *row < all);
+            let places = places.map(|place| place..place + 1);
+            builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(places, all));
+        }
+        let reader = builder.build().map_err(|e| Error::parquet(path, e))?;
         Ok((Self { reader, path: path.to_owned(), current: None, position: 0 }, meta))
     }
 

@@ -362,3 +362,31 @@ fn the_growth_of_a_counter_has_a_name_and_a_unit() {
     assert_eq!(trace::rate_of("read_bytes{disk=\"a_s\"}", "bytes"), ("read_bytes_per_s{disk=\"a_s\"}".to_owned(), "bytes/s"));
     assert_eq!(trace::rate_of("hits", ""), ("hits_per_s".to_owned(), "/s"));
 }
+
+/// A few exchanges by id, out of a file with several row groups and out of a folder of two files: those that reading all of it gives.
+#[test]
+fn exchanges_are_found_by_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, first: i64, step: i64| {
+        let mut writer = TraceWriter::create(&dir.path().join(name)).unwrap();
+        for n in 0..5000 {
+            let target = format!("/{name}/{n}").into();
+            writer.push(&Exchange { at: TraceNs(first + n * step), target, ..full_exchange() }).unwrap();
+        }
+        writer.finish(TraceMeta::default()).unwrap();
+    };
+    write("a.parquet", 0, 10);
+    write("b.parquet", 5, 10);
+    for path in [dir.path().join("a.parquet"), dir.path().to_owned()] {
+        let all = read_all(&path);
+        let wanted = [4999, 0, 1, 2048, 7, 7, 1_000_000];
+        let found = trace::exchanges_of(&path, &wanted, &["target", "collection"]).unwrap();
+        let ids: Vec<u64> = found.iter().map(|exchange| exchange.id).collect();
+        assert_eq!(ids, [0, 1, 7, 2048, 4999], "{}", path.display());
+        for exchange in found {
+            let whole = &all[usize::try_from(exchange.id).unwrap()];
+            assert_eq!((exchange.at, &exchange.target, &exchange.collection), (whole.at, &whole.target, &whole.collection));
+            assert!(exchange.request.is_none(), "a column that was not asked for");
+        }
+    }
+}

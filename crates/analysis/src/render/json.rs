@@ -41,6 +41,7 @@ pub(crate) fn json(analysis: &Analysis, findings: &[Finding], overview: &Overvie
         },
         "latency": { "overall": analysis.latency.overall, "groups": analysis.latency.groups },
         "errors": analysis.failures,
+        "requests": analysis.requests,
         "agreement": { "groups": analysis.agreement.groups, "examples": analysis.agreement.examples },
         "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },
         "resources": analysis.resources,

@@ -8,6 +8,7 @@ mod errors;
 mod findings;
 mod latency;
 mod phases;
+mod requests;
 mod resources;
 mod throughput;
 mod timing;
@@ -45,6 +46,7 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "collections", title: "Collections and operations", build: collections::build },
     Section { id: "resources", title: "Resources", build: resources::build },
     Section { id: "errors", title: "Errors", build: errors::build },
+    Section { id: "requests", title: "Requests to look at", build: requests::build },
     Section { id: "agreement", title: "Answers against the recording", build: agreement::build },
     Section { id: "timing", title: "Timing", build: timing::build },
 ];
