@@ -15,6 +15,8 @@ use crate::{Analysis, Result, Run};
 pub struct ReportOptions {
     /// Where it goes; the run's own folder where `None`.
     pub out: Option<PathBuf>,
+    /// Whether `stats.csv`, `stats_history.csv` and `failures.csv` are written as well.
+    pub csv: bool,
 }
 
 /// A report that has been written.
@@ -55,5 +57,8 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
     page::write(&out.join("findings.json"), &render::json(&analysis, &page.findings, &page.overview))?;
+    if options.csv {
+        render::csv(&analysis).iter().try_for_each(|(name, text)| page::write(&out.join(name), text))?;
+    }
     Ok(Report { overview: page.overview, findings: page.findings, html })
 }

@@ -5,6 +5,7 @@ mod demo;
 mod fit;
 mod import;
 mod inspect;
+mod pack;
 mod replay;
 mod report;
 mod scale;
@@ -81,6 +82,9 @@ verbs! {
     /// Compute findings and a report from a run
     #[command(after_help = report::EXAMPLE)]
     Report(report),
+    /// Put the folder of a run into one file, for keeping
+    #[command(after_help = pack::EXAMPLE)]
+    Pack(pack),
     /// Run a target that ships with the tool
     #[command(after_help = serve::EXAMPLE)]
     Serve(serve),

@@ -20,13 +20,16 @@ pub struct Words {
     /// Where the report goes [default: into the run's folder]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
+    /// Write stats.csv, stats_history.csv and failures.csv as well
+    #[arg(long)]
+    csv: bool,
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
-    let report = analysis::report(&words.run, &ReportOptions { out: words.output })?;
+    let report = analysis::report(&words.run, &ReportOptions { out: words.output, csv: words.csv })?;
     let text = if words.json {
         std::fs::read_to_string(report.html.with_file_name("findings.json"))?
     } else {
