@@ -34,6 +34,13 @@ pub enum Error {
         /// What the reader said.
         reason: String,
     },
+    /// Something was asked for that there is not.
+    Asked {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with it, and what there is.
+        reason: String,
+    },
     /// A chart could not be drawn.
     Chart {
         /// The chart's name.
@@ -66,6 +73,7 @@ impl fmt::Display for Error {
             Self::Io { action, path, source } => write!(f, "cannot {action} {}: {source}", path.display()),
             Self::Empty { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::Outcomes { path, reason } => write!(f, "the outcomes in {} cannot be read: {reason}", path.display()),
+            Self::Asked { option, reason } => write!(f, "{option}: {reason}"),
             Self::Chart { name, reason } => write!(f, "the chart {name} cannot be drawn: {reason}"),
         }
     }

@@ -8,6 +8,7 @@ mod error;
 pub mod errors;
 pub mod finding;
 pub mod heat;
+pub mod history;
 pub mod inspect;
 pub mod latency;
 mod load;

@@ -1,6 +1,6 @@
 //! `findings.json`: every figure of the report for programs. Its schema is described in `FINDINGS.md` beside this crate's manifest.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Analysis;
 use crate::finding::Finding;
@@ -9,11 +9,27 @@ use crate::overview::Overview;
 /// Version of the schema; it rises when a reader of the old one would be misled.
 const VERSION: u32 = 1;
 
+/// What the file says it is.
+const KIND: &str = "rehearsal findings";
+
 /// The same run gives the same text.
 pub(crate) fn json(analysis: &Analysis, findings: &[Finding], overview: &Overview) -> String {
+    let document = document(analysis, findings, overview);
+    let mut text = serde_json::to_string_pretty(&document).expect("findings are plain data");
+    text.push('\n');
+    text
+}
+
+/// Whether a document is one that this version would have written.
+pub(crate) fn is_current(document: &Value) -> bool {
+    document["kind"] == KIND && document["version"] == VERSION
+}
+
+/// The content of `findings.json`.
+pub(crate) fn document(analysis: &Analysis, findings: &[Finding], overview: &Overview) -> Value {
     let (info, totals) = (&analysis.info, &analysis.totals);
     let mut document = json!({
-        "kind": "rehearsal findings",
+        "kind": KIND,
         "version": VERSION,
         "verdict": overview.verdict,
         "sentence": overview.sentence,
@@ -53,7 +69,5 @@ pub(crate) fn json(analysis: &Analysis, findings: &[Finding], overview: &Overvie
     if !analysis.by_phase.is_empty() {
         document["phases"] = json!(analysis.by_phase);
     }
-    let mut text = serde_json::to_string_pretty(&document).expect("findings are plain data");
-    text.push('\n');
-    text
+    document
 }

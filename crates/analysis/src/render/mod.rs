@@ -5,9 +5,11 @@ mod csv;
 mod html;
 mod json;
 mod markdown;
+mod terminal;
 
 pub(crate) use card::card;
 pub(crate) use csv::csv;
 pub(crate) use html::html;
-pub(crate) use json::json;
+pub(crate) use json::{document, is_current, json};
 pub(crate) use markdown::markdown;
+pub(crate) use terminal::table as terminal_table;

@@ -3,6 +3,7 @@
 mod cut;
 mod demo;
 mod fit;
+mod history;
 mod import;
 mod inspect;
 mod pack;
@@ -85,6 +86,9 @@ verbs! {
     /// Put the folder of a run into one file, for keeping
     #[command(after_help = pack::EXAMPLE)]
     Pack(pack),
+    /// Find where the figures of many runs changed
+    #[command(after_help = history::EXAMPLE)]
+    History(history),
     /// Run a target that ships with the tool
     #[command(after_help = serve::EXAMPLE)]
     Serve(serve),
