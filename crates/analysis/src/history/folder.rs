@@ -135,8 +135,8 @@ fn written(dir: &Path) -> Option<Value> {
     let path = dir.join("findings.json");
     let written = std::fs::metadata(&path).ok()?.modified().ok()?;
     let parts = [trace::schema::OUTCOMES, trace::schema::RESOURCES].map(|kind| trace::part_files(dir, kind).unwrap_or_default());
-    let files = parts.into_iter().flatten().map(|part| part.path).chain([dir.join("run.json")]);
+    let mut files = parts.into_iter().flatten().map(|part| part.path).chain([dir.join("run.json")]);
     let older = |path: PathBuf| std::fs::metadata(path).and_then(|about| about.modified()).is_ok_and(|then| then <= written);
-    let findings = { files }.all(older).then(|| std::fs::read(&path).ok())??;
+    let findings = files.all(older).then(|| std::fs::read(&path).ok())??;
     serde_json::from_slice(&findings).ok().filter(render::is_current)
 }
