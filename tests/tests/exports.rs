@@ -38,6 +38,17 @@ fn csv_has_the_figures_of_the_outcomes() {
     let said = python_says(&python, CSV, &[text(&out)]);
     assert!(!said.trim().is_empty());
 
+    // The folder around it, with a second run that has no report.
+    let second = dir.path().join("second");
+    std::fs::create_dir(&second).unwrap();
+    std::fs::copy(out.join("run.json"), second.join("run.json")).unwrap();
+    let said = run(&["report", text(dir.path())]).expect_code(0).out;
+    assert!(said.starts_with("2 folders listed in "), "{said}");
+    let page = std::fs::read_to_string(dir.path().join("index.html")).unwrap();
+    assert_eq!(page.matches("<a href=\"run/report.html\">run</a>").count(), 1, "a link to the report there is");
+    assert!(page.contains("complete, no report yet") && !page.contains("second/report.html"));
+    assert!(std::fs::read_to_string(dir.path().join("index.md")).unwrap().contains("second"));
+
     let archive = dir.path().join("run.tar.zst");
     let said = run(&["pack", text(&out), "-o", text(&archive)]).expect_code(0).out;
     assert!(said.contains("files"), "{said}");

@@ -9,6 +9,7 @@ pub mod errors;
 pub mod finding;
 pub mod heat;
 pub mod history;
+pub mod index;
 pub mod inspect;
 pub mod latency;
 mod load;

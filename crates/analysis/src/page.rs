@@ -97,6 +97,9 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 
 /// Writes the charts there are, and removes what an earlier report left of those there are not.
 fn write_charts(charts: &[Drawn], dir: &Path) -> Result<()> {
+    if charts.is_empty() {
+        return Ok(());
+    }
     std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
     for Drawn { name, picture } in charts {
         let (svg, png) = (dir.join(format!("{name}.svg")), dir.join(format!("{name}.png")));

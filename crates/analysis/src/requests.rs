@@ -148,8 +148,8 @@ fn keys_frame(keys: &[Key]) -> PolarsResult<DataFrame> {
 }
 
 fn read(batch: &DataFrame, found: &mut HashMap<Key, Request>) -> PolarsResult<()> {
-    let instants = |name| PolarsResult::Ok(batch.column(name)?.i64()?);
-    let texts = |name| PolarsResult::Ok(batch.column(name)?.str()?);
+    let instants = |name| batch.column(name)?.i64();
+    let texts = |name| batch.column(name)?.str();
     let (due, sent, done) = (instants("due_ns")?, instants("sent_ns")?, instants("done_ns")?);
     let (collections, operations) = (texts("collection")?, texts("operation")?);
     let (errors, statuses, ok) = (texts("error")?, texts("status")?, batch.column("ok")?.bool()?);

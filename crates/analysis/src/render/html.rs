@@ -64,6 +64,9 @@ fn figure(figure: &crate::overview::Figure) -> String {
 }
 
 fn run_card(shown: &Card) -> String {
+    if *shown == Card::default() {
+        return String::new();
+    }
     let line = |(name, content): &(&str, String)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(content));
     let lines: String = shown.lines.iter().map(line).collect();
     let command = escape(&card::command(&shown.command));
@@ -97,7 +100,8 @@ fn block(page: &Page, block: &Block) -> Result<String> {
             let line = |(name, value): &(&str, String)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(value));
             format!("<dl class=\"facts\">\n{}</dl>\n", facts.iter().map(line).collect::<String>())
         }
-        Block::Table(table) => self::table(table),
+        Block::Table(table) => self::table(table, &[]),
+        Block::Links(table, links) => self::table(table, links),
         Block::Chart(name) => page.chart(name).map_or_else(|| Ok(String::new()), chart_block)?,
         Block::Findings => findings(page),
     })
@@ -111,9 +115,11 @@ fn findings(page: &Page) -> String {
     format!("<ul class=\"findings\">\n{}</ul>\n", page.findings.iter().map(line).collect::<String>())
 }
 
-fn table(table: &Table) -> String {
+/// A table; the first cell of a row is a link where there is one for it.
+fn table(table: &Table, links: &[Option<String>]) -> String {
     let title = escape(&table.title);
-    let rows: String = table.rows.iter().map(|cells| row(&table.columns, cells)).collect();
+    let links = links.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+    let rows: String = table.rows.iter().zip(links).map(|(cells, link)| row(&table.columns, cells, link)).collect();
     let body = format!("<table>\n{}<tbody>\n{rows}</tbody>\n</table>", heading(&table.columns));
     let scroll = format!("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\">{body}</div>\n");
     if table.folded {
@@ -132,16 +138,20 @@ fn class(column: Column) -> &'static str {
     if matches!(column, Column::Text(_)) { " class=\"text\"" } else { "" }
 }
 
-fn row(columns: &[Column], cells: &[Cell]) -> String {
-    let cell = |(column, cell): (&Column, &Cell)| {
+fn row(columns: &[Column], cells: &[Cell], link: Option<&str>) -> String {
+    let cell = |(place, (column, cell)): (usize, (&Column, &Cell))| {
         let detail = if cell.detail.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&cell.detail)) };
+        let text = match link {
+            Some(link) if place == 0 => format!("<a href=\"{}\">{}</a>", escape(link), escape(&cell.text)),
+            _ => escape(&cell.text),
+        };
         if cell.text == INSUFFICIENT {
             format!("<td class=\"quiet\">{INSUFFICIENT}</td>")
         } else {
-            format!("<td{}>{}{detail}</td>", class(*column), escape(&cell.text))
+            format!("<td{}>{text}{detail}</td>", class(*column))
         }
     };
-    format!("<tr>{}</tr>\n", columns.iter().zip(cells).map(cell).collect::<String>())
+    format!("<tr>{}</tr>\n", columns.iter().zip(cells).enumerate().map(cell).collect::<String>())
 }
 
 fn chart_block(chart: &Drawn) -> Result<String> {

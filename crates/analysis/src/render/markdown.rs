@@ -1,7 +1,7 @@
 //! `report.md`: the report as a comment on a pull request, without pictures.
 
 use super::card;
-use crate::page::Page;
+use crate::page::{Card, Page};
 use crate::section::{Block, Cell, Column, Table};
 
 /// Rows of a table; the rest is in `findings.json`.
@@ -35,7 +35,7 @@ fn block(page: &Page, block: &Block) -> String {
     match block {
         Block::Text(text) => format!("{}\n", escape(text)),
         Block::Facts(facts) => facts.iter().map(|(name, value)| format!("- {name}: {}\n", escape(value))).collect(),
-        Block::Table(table) => self::table(table),
+        Block::Table(table) | Block::Links(table, _) => self::table(table),
         Block::Chart(name) => match page.chart(name).map(|chart| &chart.picture) {
             Some(Ok(picture)) => format!("{}\n", escape(picture.summary())),
             Some(Err(reason)) => format!("{}\n", escape(reason)),
@@ -74,6 +74,9 @@ fn cell(cell: &Cell) -> String {
 }
 
 fn run(page: &Page) -> String {
+    if page.card == Card::default() {
+        return String::new();
+    }
     let lines: String = page.card.lines.iter().map(|(name, content)| format!("- {name}: {}\n", escape(content))).collect();
     let command = card::command(&page.card.command).replace("```", "'''");
     let command = if command.is_empty() { command } else { format!("\n```sh\n{command}\n```\n") };

@@ -65,6 +65,8 @@ pub enum Block {
     Facts(Vec<(&'static str, String)>),
     /// A table.
     Table(Table),
+    /// A table whose first cells lead to other pages, relative to this one; `None` where there is nothing to lead to.
+    Links(Table, Vec<Option<String>>),
     /// The chart of that name.
     Chart(String),
     /// What was found, each with its verdict.

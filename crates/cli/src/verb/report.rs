@@ -15,7 +15,7 @@ pub const EXAMPLE: &str = "Example:
 /// Words of `report`.
 #[derive(Args)]
 pub struct Words {
-    /// The run's folder
+    /// The run's folder, or one with runs in it, of which an index page is made
     run: PathBuf,
     /// Where the report goes [default: into the run's folder]
     #[arg(short, long, value_name = "FOLDER")]
@@ -29,6 +29,11 @@ pub struct Words {
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
+    if analysis::index::holds_runs(&words.run) {
+        let index = analysis::index::index(&words.run)?;
+        output::say(&format!("{} listed in {}", analysis::units::counted(index.entries as u64, "folder"), index.html.display()))?;
+        return Ok(Done::Fine);
+    }
     let report = analysis::report(&words.run, &ReportOptions { out: words.output, csv: words.csv })?;
     let text = if words.json {
         std::fs::read_to_string(report.html.with_file_name("findings.json"))?
