@@ -81,14 +81,14 @@ impl Bins {
 
     /// Where a bin begins.
     #[must_use]
-    pub fn from_ns(&self, bin: usize) -> i64 {
+    pub fn since_ns(&self, bin: usize) -> i64 {
         self.start_ns + bin as i64 * self.width_ns
     }
 
     /// Where a bin ends, or is cut off.
     #[must_use]
     pub fn until_ns(&self, bin: usize) -> i64 {
-        (self.from_ns(bin) + self.width_ns).min(self.end_ns)
+        (self.since_ns(bin) + self.width_ns).min(self.end_ns)
     }
 
     /// The middle of a bin, in seconds after the start.
@@ -100,7 +100,7 @@ impl Bins {
     /// How much of a bin the run covers, in seconds.
     #[must_use]
     pub fn covered_s(&self, bin: usize) -> f64 {
-        (self.until_ns(bin) - self.from_ns(bin)) as f64 / 1e9
+        (self.until_ns(bin) - self.since_ns(bin)) as f64 / 1e9
     }
 
     /// The width in seconds.

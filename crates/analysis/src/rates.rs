@@ -55,7 +55,7 @@ impl UnderWay {
         let mut at_begin = 0;
         let mean = |(bin, inside_ns): (usize, &i64)| {
             at_begin += self.steps[bin];
-            let width_ns = (bins.until_ns(bin) - bins.from_ns(bin)).max(1);
+            let width_ns = (bins.until_ns(bin) - bins.since_ns(bin)).max(1);
             at_begin as f64 + *inside_ns as f64 / width_ns as f64
         };
         self.inside_ns.iter().enumerate().map(mean).collect()

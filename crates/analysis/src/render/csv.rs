@@ -44,7 +44,7 @@ fn history(analysis: &Analysis) -> String {
     let seconds = |ns: i64| format!("{:.3}", (ns - rates.bins.start_ns) as f64 / 1e9);
     let row = |bin: usize| -> Vec<String> {
         let counts = [&rates.due, &rates.sent, &rates.ok, &rates.failed, &rates.shed].map(|counts| counts[bin].to_string());
-        let ends = [seconds(rates.bins.from_ns(bin)), seconds(rates.bins.until_ns(bin))];
+        let ends = [seconds(rates.bins.since_ns(bin)), seconds(rates.bins.until_ns(bin))];
         ends.into_iter().chain(counts).chain([format!("{:.3}", rates.in_flight[bin])]).collect()
     };
     lines(std::iter::once(head).chain((0..rates.bins.count).map(row)))
