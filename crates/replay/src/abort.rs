@@ -10,7 +10,7 @@ use std::str::FromStr;
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 use trace::rules::nearest;
-use trace::{RunNs, parse_duration, whole_ns};
+use trace::{RunNs, Unit, parse_duration, whole_ns};
 
 use crate::slices::VALUE_NS_MAX;
 
@@ -22,20 +22,6 @@ const WINDOW_NS_MIN: i64 = 1_000_000_000;
 const AHEAD_MAX: i64 = 4;
 /// Requests below which a share or a quantile says nothing.
 const REQUESTS_MIN: u64 = 20;
-
-/// In what a metric is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Between 0 and 1.
-    Share,
-    /// Nanoseconds.
-    Ns,
-    /// Per second.
-    PerS,
-    /// So many.
-    Requests,
-}
 
 /// What can be watched.
 #[derive(Debug)]
@@ -110,30 +96,12 @@ fn metric(name: &str) -> Result<&'static Metric, String> {
     })
 }
 
-impl Unit {
-    fn parse(self, text: &str) -> Result<f64, String> {
-        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| *number >= 0.0 && number.is_finite());
-        let share = || match text.strip_suffix('%') {
-            Some(hundredths) => number(hundredths).map(|hundredths| hundredths / 100.0),
-            None => number(text),
-        };
-        let (found, wanted) = match self {
-            Self::Share => (share().filter(|share| *share <= 1.0), "a share such as 20% or 0.2"),
-            Self::Ns if number(text).is_some() => (None, "a time with its unit such as 250ms"),
-            Self::Ns => (parse_duration(text).ok().map(|time| time.as_nanos() as f64), "a time such as 250ms"),
-            Self::PerS => (number(text.strip_suffix("/s").unwrap_or(text)), "a rate such as 100 or 100/s"),
-            Self::Requests => (number(text), "a number such as 500"),
-        };
-        found.ok_or_else(|| format!("wanted {wanted}, found `{text}`"))
-    }
-
-    fn show(self, value: f64) -> String {
-        match self {
-            Self::Share => format!("{:.2} %", value * 100.0),
-            Self::Ns => format!("{:.3} ms", value / 1e6),
-            Self::PerS => format!("{value:.1}/s"),
-            Self::Requests => format!("{value:.1}"),
-        }
+fn show(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Share => format!("{:.2} %", value * 100.0),
+        Unit::Ns => format!("{:.3} ms", value / 1e6),
+        Unit::PerS => format!("{value:.1}/s"),
+        Unit::Requests | Unit::Bytes | Unit::Cores => format!("{value:.1}"),
     }
 }
 
@@ -153,7 +121,7 @@ pub struct Aborted {
 impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at_s = RunNs(self.at_ns).seconds();
-        write!(f, "aborted at {at_s:.1} s by {}: it was {}", self.condition, self.unit.show(self.measured))
+        write!(f, "aborted at {at_s:.1} s by {}: it was {}", self.condition, show(self.unit, self.measured))
     }
 }
 

@@ -25,6 +25,7 @@ pub mod schema;
 mod series;
 mod sort;
 mod time;
+mod unit;
 mod write;
 
 pub use answer::{AnswerBody, Coding, Keep};
@@ -45,4 +46,5 @@ pub use run::{ClockPair, RunInfo, RunStatus, read_run_info, write_run_info};
 pub use series::{SERIES_FILE, Series, SeriesRun};
 pub use sort::TraceSorter;
 pub use time::{RunNs, TraceNs, parse_duration, whole_ns};
+pub use unit::Unit;
 pub use write::{AtomicFile, TraceWriter};
