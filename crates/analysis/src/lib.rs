@@ -25,6 +25,7 @@ pub mod scope;
 pub mod search;
 pub mod section;
 pub mod steps;
+pub mod threshold;
 pub mod timing;
 pub mod totals;
 pub mod units;

@@ -110,12 +110,7 @@ impl Resources {
     /// # Errors
     /// [`Error::Outcomes`] when a part is damaged.
     pub fn load(run: &Run, whole: &Totals) -> Result<Option<Self>> {
-        let columns = ["run_ns", "source", "series", "unit", "value"];
-        let Some(batches) = run.scan_resources(|rows| rows.select(columns.map(col)))? else { return Ok(None) };
-        let mut all = AllRead::default();
-        for batch in batches {
-            all.take(&batch?).map_err(|e| Error::outcomes(&run.dir, e))?;
-        }
+        let Some(all) = AllRead::load(run)? else { return Ok(None) };
         let from_ns = run.info.asked.get("warmup_ns").and_then(serde_json::Value::as_i64).unwrap_or(0);
         let target = Target::of(&all.list);
         let mut series: Vec<Series> = all.list.iter().filter_map(|read| figures(read, from_ns)).collect();
@@ -138,6 +133,17 @@ struct AllRead {
 }
 
 impl AllRead {
+    /// `None` where nothing was watched.
+    fn load(run: &Run) -> Result<Option<Self>> {
+        let columns = ["run_ns", "source", "series", "unit", "value"];
+        let Some(batches) = run.scan_resources(|rows| rows.select(columns.map(col)))? else { return Ok(None) };
+        let mut all = Self::default();
+        for batch in batches {
+            all.take(&batch?).map_err(|e| Error::outcomes(&run.dir, e))?;
+        }
+        Ok(Some(all))
+    }
+
     fn take(&mut self, batch: &DataFrame) -> PolarsResult<()> {
         let text = |name| PolarsResult::Ok(batch.column(name)?.str()?.iter().map(Option::unwrap_or_default));
         let at = batch.column("run_ns")?.i64()?.iter().map(Option::unwrap_or_default);
@@ -225,6 +231,25 @@ impl<'a> Target<'a> {
         let sources = counters.iter().map(|read| read.source.clone()).collect();
         Ok(Some(TargetCpu { sources, cpu_s, answered, answered_per_cpu_s }))
     }
+}
+
+/// The most that a series of the target came to between two instants, added over the probes that see it (of each, the latest reading), and
+/// from how many readings. `None` where there was none.
+///
+/// # Errors
+/// [`Error::Outcomes`] when a part is damaged.
+pub(crate) fn target_peak(run: &Run, series: &str, from_ns: i64, to_ns: i64) -> Result<Option<(f64, u64)>> {
+    let Some(all) = AllRead::load(run)? else { return Ok(None) };
+    let of = Target::of(&all.list).named(series);
+    let points = of.iter().enumerate().flat_map(|(place, read)| read.points.iter().map(move |(at, value)| (*at, place, *value)));
+    let mut points: Vec<(i64, usize, f64)> = points.filter(|(at_ns, ..)| (from_ns..=to_ns).contains(at_ns)).collect();
+    points.sort_by_key(|(at_ns, place, _)| (*at_ns, *place));
+    let mut latest = vec![0.0; of.len()];
+    let sums = points.iter().map(|(_, place, value)| {
+        latest[*place] = *value;
+        latest.iter().sum::<f64>()
+    });
+    Ok(sums.reduce(f64::max).map(|peak| (peak, points.len() as u64)))
 }
 
 /// How much a counter has grown; below what it was it has started anew.

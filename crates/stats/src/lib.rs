@@ -4,6 +4,7 @@
 
 pub mod agreement;
 pub mod arrivals;
+pub mod batch_means;
 pub mod changepoint;
 pub mod compare;
 mod counts;
@@ -22,6 +23,7 @@ pub mod recovery;
 mod rng;
 mod sample;
 pub mod search;
+pub mod share;
 pub mod traffic;
 pub mod trend;
 pub mod usl;

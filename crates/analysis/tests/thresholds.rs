@@ -1,0 +1,112 @@
+//! Thresholds on small runs that the tests write themselves, against formulas.
+
+mod made;
+
+use analysis::finding::Verdict;
+use analysis::threshold::{Band, Judged, Thresholds};
+use analysis::{Analysis, Run};
+use made::{MS, REQUESTS, US, is_timeout, service_ns};
+
+fn thresholds(texts: &[&str]) -> Thresholds {
+    Thresholds::new(texts.iter().map(|text| text.parse().unwrap_or_else(|e| panic!("{e}")))).expect("no two about the same")
+}
+
+fn judged(texts: &[&str]) -> Vec<Judged> {
+    let run = Run::open(made::sample()).expect("a run");
+    let analysis = Analysis::new(&run).expect("outcomes");
+    thresholds(texts).judge(&run, &analysis).expect("a sound run")
+}
+
+/// The nearest rank ⌈pn⌉ by the definition.
+fn exact(mut values: Vec<i64>, p_thousandths: usize) -> f64 {
+    values.sort_unstable();
+    values[(values.len() * p_thousandths).div_ceil(1000) - 1] as f64
+}
+
+#[test]
+fn values_are_those_of_the_formula() {
+    let service = |wanted: fn(u64) -> bool| -> Vec<i64> {
+        (0..REQUESTS).filter(|id| !is_timeout(*id) && wanted(*id)).map(service_ns).collect()
+    };
+    let (all, phi3) = (service(|_| true), service(|id| id.is_multiple_of(4)));
+    let late = (20 * US) as f64;
+    let last_done_s = (0..REQUESTS)
+        .map(|id| id as i64 * MS + 20 * US + if is_timeout(id) { 50 * MS } else { service_ns(id) })
+        .max()
+        .expect("requests") as f64
+        / 1e9;
+    let mean = all.iter().sum::<i64>() as f64 / all.len() as f64;
+    for (text, value) in [
+        ("p95<1s", exact(all.clone(), 950) + late),
+        ("p97.5<1s", exact(all.clone(), 975) + late),
+        ("service_p95{collection=phi3}<1s", exact(phi3.clone(), 950)),
+        ("service_max<1s", exact(all.clone(), 1000)),
+        ("service_mean<1s", mean),
+        ("first_byte_p50<1s", 5.0 * US as f64),
+        ("lateness_p50<1s", late),
+        ("error_rate<50%", 12.0 / 2000.0),
+        ("error_rate{collection=phi3}<50%", 0.0),
+        ("throughput>1", 1996.0 / last_done_s),
+        ("goodput>1", 1988.0 / last_done_s),
+        ("achieved>1", 1000.0),
+        ("count>1", 2000.0),
+        ("availability>1%", 1.0),
+        ("cpu<9", 0.6),
+        ("cpu<99%", 0.3),
+        ("memory<9GB", 1.2e8),
+    ] {
+        let found = &judged(&[text])[0];
+        let measured = found.value.unwrap_or_else(|| panic!("{text}: {found:?}"));
+        assert!((measured - value).abs() <= 1e-9 * value.abs(), "{text}: {measured} instead of {value}");
+        assert_eq!(found.verdict, Verdict::Pass, "{text}");
+        assert!(found.interval.is_none_or(|ends| ends.low <= measured && measured <= ends.high), "{found:?}");
+    }
+}
+
+#[test]
+fn a_limit_separates_pass_from_fail_and_bands_from_each_other() {
+    // Service p50 is 10 ms to the step of the permutation; error rate 0.6 %.
+    let all = judged(&[
+        "service_p50<9ms",
+        "service_p95<19.5ms",
+        "error_rate<0.7%|1%",
+        "error_rate{phase=none}<1%",
+        "service_p90<1ms|30ms",
+        "service_p99<1ms|2ms",
+        "p99.9<1s",
+        "recall>90%",
+        "connect_p99<1s",
+    ]);
+    let found: Vec<_> = all.iter().map(|one| (one.verdict, one.band)).collect();
+    assert_eq!(
+        found,
+        [
+            (Verdict::Fail, None),
+            (Verdict::Pass, None),
+            (Verdict::Pass, Some(Band::Good)),
+            (Verdict::Fail, None),
+            (Verdict::Pass, Some(Band::Acceptable)),
+            (Verdict::Fail, Some(Band::Poor)),
+            (Verdict::Insufficient, None),
+            (Verdict::Insufficient, None),
+            (Verdict::Insufficient, None),
+        ]
+    );
+    assert!(all[2].close, "12 failures of 2000 are 0.3 % to 1.04 % by Clopper and Pearson");
+    assert!(all[2].note.contains("too close to call"), "{}", all[2].note);
+    assert!(all[3].note.contains("no phase, so none has `none`"), "{}", all[3].note);
+    assert!(all[6].note.contains("1996 values; this percentile needs 3688"), "{}", all[6].note);
+}
+
+#[test]
+fn a_spoilt_run_is_not_judged() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    made::write_late_run(dir.path());
+    let run = Run::open(dir.path()).expect("a run");
+    let analysis = Analysis::new(&run).expect("outcomes");
+    let found = thresholds(&["p95<1s", "error_rate{phase=none}<1%"]).judge(&run, &analysis).expect("a sound run");
+    for one in found {
+        assert_eq!((one.verdict, one.value, one.shown().as_str()), (Verdict::Invalid, None, "not judged"));
+        assert!(one.note.contains("generator"), "{}", one.note);
+    }
+}
