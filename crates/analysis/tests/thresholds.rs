@@ -1,18 +1,27 @@
 //! Thresholds on small runs that the tests write themselves, against formulas.
 
-mod made;
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod sample;
+
+use std::path::Path;
 
 use analysis::finding::Verdict;
 use analysis::threshold::{Band, Judged, Thresholds};
 use analysis::{Analysis, Run};
-use made::{MS, REQUESTS, US, is_timeout, service_ns};
+use sample::{MS, REQUESTS, US, is_timeout, service_ns};
 
 fn thresholds(texts: &[&str]) -> Thresholds {
     Thresholds::new(texts.iter().map(|text| text.parse().unwrap_or_else(|e| panic!("{e}")))).expect("no two about the same")
 }
 
 fn judged(texts: &[&str]) -> Vec<Judged> {
-    let run = Run::open(made::sample()).expect("a run");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    sample::sample_run(dir.path());
+    judged_in(dir.path(), texts)
+}
+
+fn judged_in(dir: &Path, texts: &[&str]) -> Vec<Judged> {
+    let run = Run::open(dir).expect("a run");
     let analysis = Analysis::new(&run).expect("outcomes");
     thresholds(texts).judge(&run, &analysis).expect("a sound run")
 }
@@ -36,7 +45,7 @@ fn values_are_those_of_the_formula() {
         .expect("requests") as f64
         / 1e9;
     let mean = all.iter().sum::<i64>() as f64 / all.len() as f64;
-    for (text, value) in [
+    let cases = [
         ("p95<1s", exact(all.clone(), 950) + late),
         ("p97.5<1s", exact(all.clone(), 975) + late),
         ("service_p95{collection=phi3}<1s", exact(phi3.clone(), 950)),
@@ -54,8 +63,8 @@ fn values_are_those_of_the_formula() {
         ("cpu<9", 0.6),
         ("cpu<99%", 0.3),
         ("memory<9GB", 1.2e8),
-    ] {
-        let found = &judged(&[text])[0];
+    ];
+    for ((text, value), found) in cases.iter().zip(judged(&cases.map(|(text, _)| text))) {
         let measured = found.value.unwrap_or_else(|| panic!("{text}: {found:?}"));
         assert!((measured - value).abs() <= 1e-9 * value.abs(), "{text}: {measured} instead of {value}");
         assert_eq!(found.verdict, Verdict::Pass, "{text}");
@@ -101,11 +110,8 @@ fn a_limit_separates_pass_from_fail_and_bands_from_each_other() {
 #[test]
 fn a_spoilt_run_is_not_judged() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    made::write_late_run(dir.path());
-    let run = Run::open(dir.path()).expect("a run");
-    let analysis = Analysis::new(&run).expect("outcomes");
-    let found = thresholds(&["p95<1s", "error_rate{phase=none}<1%"]).judge(&run, &analysis).expect("a sound run");
-    for one in found {
+    sample::late_run(dir.path());
+    for one in judged_in(dir.path(), &["p95<1s", "error_rate{phase=none}<1%"]) {
         assert_eq!((one.verdict, one.value, one.shown().as_str()), (Verdict::Invalid, None, "not judged"));
         assert!(one.note.contains("generator"), "{}", one.note);
     }

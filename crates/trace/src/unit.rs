@@ -78,7 +78,7 @@ impl Unit {
 /// Letters of a time or size up to which it is written in a unit that needs decimals.
 const SHORT: usize = 9;
 
-/// Rounded to twelve significant digits: what a factor of a hundred added is gone.
+/// Rounded to twelve significant digits: what a factor of a hundred added is gone, so that 99.9% is 0.999.
 fn digits_12(value: f64) -> f64 {
     format!("{value:.11e}").parse().unwrap_or(value)
 }
@@ -89,7 +89,7 @@ fn number(text: &str) -> Option<f64> {
 
 fn share(text: &str) -> Option<f64> {
     match text.strip_suffix('%') {
-        Some(hundredths) => number(hundredths).map(|hundredths| hundredths / 100.0),
+        Some(hundredths) => number(hundredths).map(|hundredths| digits_12(hundredths / 100.0)),
         None => number(text),
     }
 }
@@ -112,6 +112,7 @@ mod tests {
         for (unit, text, value) in [
             (Unit::Share, "20%", 0.2),
             (Unit::Share, "0.1 %", 0.001),
+            (Unit::Share, "99.9%", 0.999),
             (Unit::Share, "0.2", 0.2),
             (Unit::Ns, "1.5ms", 1.5e6),
             (Unit::Ns, "2m", 120e9),
@@ -163,7 +164,7 @@ mod tests {
             for unit in [Unit::Ns, Unit::Bytes, Unit::PerS, Unit::Requests, Unit::Cores] {
                 prop_assert_eq!(unit.parse(&unit.write(whole as f64)), Ok(whole as f64));
             }
-            let share = f64::from(percent) / 1000.0 / 100.0;
+            let share = f64::from(percent) / 1e5;
             prop_assert_eq!(Unit::Share.parse(&Unit::Share.write(share)), Ok(share));
             prop_assert!(Unit::Share.write(share).ends_with('%'));
             prop_assert_eq!(Unit::Share.parse(&Unit::Share.write(exact)), Ok(exact));

@@ -18,7 +18,7 @@ const WHOLE: u32 = 1_000_000;
 
 /// A time of every request, of which percentiles, mean and maximum can be asked.
 pub struct Time {
-    /// What stands before `p99`, `mean` or `max`; for the first it may be left out.
+    /// What stands before `p99`, `mean` or `max`: nothing for response time, which is what is meant unless another is named.
     pub prefix: &'static str,
     /// What it is.
     pub about: &'static str,
@@ -33,7 +33,7 @@ pub struct Time {
 /// Every time there is.
 pub const TIMES: &[Time] = &[
     Time {
-        prefix: "response_",
+        prefix: "",
         about: "from the instant a request was due to the last byte of its answer",
         evidence: "outcomes: done_ns − due_ns where error is null or `answer`",
         ns: || col("done_ns") - col("due_ns"),
@@ -204,7 +204,6 @@ impl Metric {
         if let Some(metric) = time(name) {
             return vec![metric];
         }
-        // The share is tried first where a figure has both: `80%` is no number of cores, and `0.8` no share of them.
         FIGURES.iter().filter(|figure| figure.name == name).map(Self::Figure).collect()
     }
 
@@ -235,8 +234,9 @@ impl Metric {
 
 /// A percentile, mean or maximum: `p99.9`, `p(95)`, `service_mean`, `connect_max`.
 fn time(name: &str) -> Option<Metric> {
-    let prefixed = TIMES.iter().find_map(|time| Some((time, name.strip_prefix(time.prefix)?)));
-    let (time, what) = prefixed.unwrap_or((&TIMES[0], name));
+    let name = name.strip_prefix("response_").unwrap_or(name);
+    // Nothing stands before every name, so the time that needs no prefix comes last.
+    let (time, what) = TIMES.iter().rev().find_map(|time| Some((time, name.strip_prefix(time.prefix)?)))?;
     match what {
         "mean" => Some(Metric::Mean(time)),
         "max" => Some(Metric::Max(time)),
@@ -283,12 +283,10 @@ fn unknown(name: &str) -> String {
 
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Response time is what is meant unless another is named.
-        let prefix = |time: &Time| if std::ptr::eq(time, &raw const TIMES[0]) { "" } else { time.prefix };
         match self {
-            Self::Quantile(time, level) => write!(f, "{}p{}", prefix(time), f64::from(*level) / 1e4),
-            Self::Mean(time) => write!(f, "{}mean", prefix(time)),
-            Self::Max(time) => write!(f, "{}max", prefix(time)),
+            Self::Quantile(time, level) => write!(f, "{}p{}", time.prefix, f64::from(*level) / 1e4),
+            Self::Mean(time) => write!(f, "{}mean", time.prefix),
+            Self::Max(time) => write!(f, "{}max", time.prefix),
             Self::Figure(figure) => f.write_str(figure.name),
         }
     }

@@ -91,7 +91,7 @@ fn metrics() -> Vec<Metric> {
 
 /// A limit that can be written in the unit: shares in thousandths of a percent, all else in whole numbers.
 fn limit(unit: Unit, number: u32) -> f64 {
-    if unit == Unit::Share { f64::from(number % 100_001) / 1000.0 / 100.0 } else { f64::from(number) }
+    if unit == Unit::Share { f64::from(number % 100_001) / 1e5 } else { f64::from(number) }
 }
 
 proptest! {
