@@ -7,7 +7,6 @@ mod judge;
 pub mod metric;
 mod show;
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,11 +47,11 @@ impl Comparator {
     /// Whether the value is on the right side of the limit.
     #[must_use]
     pub fn holds(self, value: f64, limit: f64) -> bool {
-        match (self, value.partial_cmp(&limit)) {
-            (Self::Below, Some(Ordering::Less)) | (Self::Above, Some(Ordering::Greater)) => true,
-            (Self::AtMost, Some(Ordering::Less | Ordering::Equal)) => true,
-            (Self::AtLeast, Some(Ordering::Greater | Ordering::Equal)) => true,
-            _ => false,
+        match self {
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
         }
     }
 
