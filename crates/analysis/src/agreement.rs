@@ -7,13 +7,16 @@ use serde::Serialize;
 use trace::{DifferenceRow, Match, read_differences};
 
 use crate::latency::GROUPS_MAX;
-use crate::load::Run;
+use crate::load::{Run, integers};
+use crate::rates::Rates;
 use crate::{Error, Result};
 
 /// The name of what [`GROUPS_MAX`] leaves over.
 const OTHER: &str = "other";
 /// Recalls below which their tenth is not shown: as many as a p90 needs for an interval of 95 %.
 const RECALLS_MIN: u64 = 36;
+/// Recalls that a stretch of time needs for a mean.
+pub const STRETCH_MIN: u64 = 20;
 /// Examples that a report shows.
 const EXAMPLES_MAX: usize = 50;
 
@@ -93,6 +96,19 @@ pub struct Agreement {
     pub groups: Vec<Group>,
     /// The first differences.
     pub examples: Vec<DifferenceRow>,
+    /// Recall at the rates that there were, by rising rate.
+    pub by_rate: Vec<RecallAt>,
+}
+
+/// The recall of a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RecallAt {
+    /// Requests sent per second.
+    pub per_s: f64,
+    /// Mean recall of those that were due in it.
+    pub recall_mean: f64,
+    /// Their number, [`STRETCH_MIN`] at least.
+    pub recalls: u64,
 }
 
 impl Agreement {
@@ -100,7 +116,7 @@ impl Agreement {
     ///
     /// # Errors
     /// [`Error::Outcomes`] when a part is damaged, [`Error::Trace`] when the file of examples is.
-    pub fn load(run: &Run) -> Result<Self> {
+    pub fn load(run: &Run, rates: &Rates) -> Result<Self> {
         let mut tallies = BTreeMap::new();
         for batch in run.scan(alike)? {
             read(&batch?, &mut tallies).map_err(|e| Error::outcomes(&run.dir, e))?;
@@ -110,8 +126,33 @@ impl Agreement {
         tallies.iter().for_each(|(_, tally)| overall.add(tally));
         let groups = tallies.into_iter().map(|((collection, operation), tally)| tally.group(collection, operation)).collect();
         let examples = read_differences(&run.dir)?.into_iter().take(EXAMPLES_MAX).collect();
-        Ok(Self { overall: overall.group(String::new(), String::new()), groups, examples })
+        let overall = overall.group(String::new(), String::new());
+        let by_rate = if overall.recalls > 0 { by_rate(run, rates)? } else { Vec::new() };
+        Ok(Self { overall, groups, examples, by_rate })
     }
+}
+
+/// The mean recall in each stretch of time that has enough of them, by the rate at which requests were sent in it.
+fn by_rate(run: &Run, rates: &Rates) -> Result<Vec<RecallAt>> {
+    let mut sums = vec![(0.0, 0_u64); rates.bins.count];
+    for batch in run.scan(|rows| rows.filter(col("recall").is_not_null()).select([col("due_ns"), col("recall")]))? {
+        add_recalls(&batch?, rates, &mut sums).map_err(|e| Error::outcomes(&run.dir, e))?;
+    }
+    let stretch = |((sum, recalls), per_s): ((f64, u64), Option<f64>)| {
+        let enough = recalls >= STRETCH_MIN;
+        per_s.filter(|_| enough).map(|per_s| RecallAt { per_s, recall_mean: sum / recalls as f64, recalls })
+    };
+    let mut by_rate: Vec<RecallAt> = sums.into_iter().zip(rates.per_s(&rates.sent)).filter_map(stretch).collect();
+    by_rate.sort_by(|a, b| a.per_s.total_cmp(&b.per_s));
+    Ok(by_rate)
+}
+
+fn add_recalls(batch: &DataFrame, rates: &Rates, sums: &mut [(f64, u64)]) -> PolarsResult<()> {
+    for (due_ns, recall) in integers(batch, "due_ns")?.zip(batch.column("recall")?.f32()?.iter()) {
+        let (sum, recalls) = &mut sums[rates.bins.place(due_ns)];
+        (*sum, *recalls) = (*sum + f64::from(recall.unwrap_or_default()), *recalls + 1);
+    }
+    Ok(())
 }
 
 /// How many rows are alike in all that counts here. There are few different recalls, since ids are few.

@@ -81,16 +81,17 @@ impl Analysis {
             whole = totals::Totals::load(&everything)?;
             latency.over_time = latency::Latency::load(&everything, &whole)?.over_time;
         }
+        let rates = rates::Rates::load(&everything, &whole)?;
         Ok(Self {
             info: run.info.clone(),
             by_phase: phases.load(run, &totals)?,
             phases,
             latency,
             heat: heat::Heat::load(&everything, &whole)?,
-            rates: rates::Rates::load(&everything, &whole)?,
             failures: errors::load(run)?,
             requests: requests::Requests::load(run)?,
-            agreement: agreement::Agreement::load(run)?,
+            agreement: agreement::Agreement::load(run, &rates)?,
+            rates,
             timing: timing::Timing::load(run, &totals)?,
             resources: resources::Resources::load(run, &whole)?,
             totals,

@@ -11,6 +11,7 @@ mod latency;
 mod percentiles;
 mod picture;
 mod rates;
+mod recall;
 mod resources;
 mod style;
 
@@ -40,6 +41,7 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "throughput-over-time", build: rates::build },
     Chart { name: "in-flight-over-time", build: in_flight::build },
     Chart { name: "inter-arrivals", build: arrivals::build },
+    Chart { name: "recall-against-rate", build: recall::build },
     Chart { name: "cpu-over-time", build: resources::cpu },
     Chart { name: "memory-over-time", build: resources::memory },
 ];

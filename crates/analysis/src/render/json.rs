@@ -58,7 +58,7 @@ pub(crate) fn document(analysis: &Analysis, findings: &[Finding], overview: &Ove
         "latency": { "overall": analysis.latency.overall, "groups": analysis.latency.groups },
         "errors": analysis.failures,
         "requests": analysis.requests,
-        "agreement": { "groups": analysis.agreement.groups, "examples": analysis.agreement.examples },
+        "agreement": { "groups": analysis.agreement.groups, "examples": analysis.agreement.examples, "by_rate": analysis.agreement.by_rate },
         "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },
         "resources": analysis.resources,
     });

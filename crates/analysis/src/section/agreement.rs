@@ -11,7 +11,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     }
     let mut blocks = vec![Block::Table(matches(&agreement.groups))];
     if agreement.overall.recalls > 0 {
-        blocks.push(Block::Table(recalls(&agreement.groups)));
+        blocks.extend([Block::chart("recall-against-rate"), Block::Table(recalls(&agreement.groups))]);
     }
     if !agreement.examples.is_empty() {
         let columns = ["Request", "Difference", "Recorded", "Replayed"].map(Column::Text).to_vec();
