@@ -225,12 +225,23 @@ fn the_page_is_well_formed_and_fetches_nothing() {
     assert!(html.contains("default-src 'none'"), "the page's policy forbids what the tests may have missed");
 }
 
+/// The charts of a run at one rate whose answers were not compared.
+const PLAIN: [&str; 8] = [
+    "percentiles",
+    "latency-over-time",
+    "heat",
+    "throughput-over-time",
+    "in-flight-over-time",
+    "inter-arrivals",
+    "cpu-over-time",
+    "memory-over-time",
+];
+
 #[test]
 fn every_chart_of_a_healthy_run_is_drawn_with_marks_and_a_table() {
     let dir = sample().0.path();
     let html = read(dir, "report.html");
-    for chart in analysis::chart::CHARTS {
-        let name = chart.name;
+    for name in PLAIN {
         let figure = html.split(&format!("id=\"chart-{name}\"")).nth(1).unwrap_or_else(|| panic!("{name} is not in the page"));
         let figure = figure.split("</figure>").next().unwrap_or_default();
         assert_eq!(figure.matches("<svg").count(), 2, "{name}: one for screens, one for phones");
@@ -251,7 +262,8 @@ fn sections_name_charts_that_there_are() {
     for block in section::SECTIONS.iter().flat_map(|section| (section.build)(material)) {
         named.extend(if let section::Block::Chart(name) = block { Some(name) } else { None });
     }
-    let mut charts: Vec<&str> = analysis::chart::CHARTS.iter().map(|chart| chart.name).collect();
+    assert!(named.iter().all(|name| analysis::chart::CHARTS.iter().any(|chart| chart.name == name)), "{named:?}");
+    let mut charts = PLAIN;
     named.sort_unstable();
     charts.sort_unstable();
     assert_eq!(named, charts);
@@ -260,14 +272,14 @@ fn sections_name_charts_that_there_are() {
 #[test]
 fn labels_of_charts_lie_inside_their_picture() {
     let dir = sample().0.path();
-    for chart in analysis::chart::CHARTS {
-        let svg = read(dir, &format!("charts/{}.svg", chart.name));
+    for name in PLAIN {
+        let svg = read(dir, &format!("charts/{name}.svg"));
         for text in svg.split("<text ").skip(1) {
-            let attribute = |name: &str| {
-                let value = text.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
-                value.unwrap_or_else(|| panic!("{name} in {text}"))
+            let attribute = |of: &str| {
+                let value = text.split(&format!("{of}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+                value.unwrap_or_else(|| panic!("{of} in {text}"))
             };
-            let number = |name: &str| attribute(name).parse::<f64>().expect("a number");
+            let number = |of: &str| attribute(of).parse::<f64>().expect("a number");
             let label = text.split(['>', '<']).nth(1).unwrap_or_default().trim();
             // A letter is about half an em wide.
             let width = label.chars().count() as f64 * number("font-size") * 0.55;
@@ -276,8 +288,8 @@ fn labels_of_charts_lie_inside_their_picture() {
                 "middle" => number("x") - width / 2.0,
                 _ => number("x") - width,
             };
-            assert!(left >= 0.0 && left + width <= 9200.0, "{}: {label:?} is cut off", chart.name);
-            assert!(number("y") > 0.0 && number("y") < 3500.0, "{}: {label:?} is cut off", chart.name);
+            assert!(left >= 0.0 && left + width <= 9200.0, "{name}: {label:?} is cut off");
+            assert!(number("y") > 0.0 && number("y") < 3500.0, "{name}: {label:?} is cut off");
         }
     }
 }
@@ -433,6 +445,17 @@ fn answers_that_were_compared_are_told_by_collection_with_examples() {
     // Of 1980 recalls the 198th is among the 200 that are below 1; the mean is (1780 + 0.8 · 100 + 0.9 · 100) / 1980.
     assert!((figure("recall_p10") - 0.9).abs() < 1e-6 && (figure("recall_min") - 0.8).abs() < 1e-6);
     assert!((figure("recall_mean") - 1950.0 / 1980.0).abs() < 1e-6);
+    // By stretches of time they are the same recalls.
+    let by_rate = self::findings(dir.path());
+    let by_rate = by_rate["agreement"]["by_rate"].as_array().expect("stretches");
+    let sums = by_rate.iter().map(|at| {
+        let count = at["recalls"].as_f64().expect("a count");
+        (at["recall_mean"].as_f64().expect("a mean") * count, count)
+    });
+    let (sum, count) = sums.fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+    assert!((sum / count - 1950.0 / 1980.0).abs() < 1e-3 && by_rate.len() >= 10, "{by_rate:?}");
+    assert!(by_rate.windows(2).all(|pair| pair[0]["per_s"].as_f64() <= pair[1]["per_s"].as_f64()));
+    assert!(dir.path().join("charts/recall-against-rate.svg").exists());
     assert!((figure("rank_correlation_mean") - 1680.0 / 1980.0).abs() < 1e-6);
     let analysis = Analysis::new(&Run::open(dir.path()).expect("a run")).expect("outcomes");
     assert_eq!((analysis.totals.answered, analysis.totals.ok), (2000, 1980), "an answer that failed came all the same");
