@@ -4,6 +4,7 @@ pub mod agreement;
 mod bins;
 pub mod chart;
 pub mod distribution;
+pub mod endurance;
 mod error;
 pub mod errors;
 pub mod finding;
@@ -13,6 +14,7 @@ pub mod index;
 pub mod inspect;
 pub mod latency;
 mod load;
+pub mod outage;
 pub mod overview;
 pub mod page;
 pub mod phases;
@@ -64,6 +66,8 @@ pub struct Analysis {
     pub timing: timing::Timing,
     /// What probes saw; `None` where nothing was watched.
     pub resources: Option<resources::Resources>,
+    /// Whether the target held over time; `None` where the run is too short to say anything of that.
+    pub endurance: Option<endurance::Endurance>,
 }
 
 impl Analysis {
@@ -82,6 +86,18 @@ impl Analysis {
             latency.over_time = latency::Latency::load(&everything, &whole)?.over_time;
         }
         let rates = rates::Rates::load(&everything, &whole)?;
+        let timing = timing::Timing::load(run, &totals)?;
+        let resources = resources::Resources::load(run, &whole)?;
+        let (closed_loop, watched) = (timing.closed_loop, resources.as_ref());
+        let material = endurance::Material {
+            phases: &phases,
+            whole: &whole,
+            latency: &latency,
+            rates: &rates,
+            resources: watched,
+            closed_loop,
+        };
+        let endurance = endurance::Endurance::new(&material);
         Ok(Self {
             info: run.info.clone(),
             by_phase: phases.load(run, &totals)?,
@@ -92,8 +108,9 @@ impl Analysis {
             requests: requests::Requests::load(run)?,
             agreement: agreement::Agreement::load(run, &rates)?,
             rates,
-            timing: timing::Timing::load(run, &totals)?,
-            resources: resources::Resources::load(run, &whole)?,
+            timing,
+            resources,
+            endurance,
             totals,
             whole,
         })

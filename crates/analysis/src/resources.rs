@@ -7,6 +7,7 @@ use serde::Serialize;
 use trace::{Event, rate_of};
 
 use crate::bins::Bins;
+use crate::endurance::Limit;
 use crate::load::Run;
 use crate::totals::{Totals, answered};
 use crate::{Error, Result};
@@ -92,16 +93,24 @@ pub struct Resources {
     /// For the charts.
     #[serde(skip)]
     pub over_time: OverTime,
+    /// What may grow without end, of the target's processes and of the generator, reading by reading.
+    #[serde(skip)]
+    pub(crate) growing: Vec<Read>,
 }
 
 /// A series as it was read.
-struct Read {
-    source: String,
-    series: String,
-    unit: String,
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Read {
+    pub source: String,
+    pub series: String,
+    pub unit: String,
     /// Instant (ns since run start) and value, rising in time.
-    points: Vec<(i64, f64)>,
+    pub points: Vec<(i64, f64)>,
 }
+
+/// What may grow without end, and the series of the same probe that has its limit.
+const GROWING: &[(&str, &str)] =
+    &[("rss_bytes", "memory_limit_bytes"), ("descriptors", "descriptors_limit"), ("threads", "threads_limit")];
 
 impl Resources {
     /// One pass over what probes saw, and one over the outcomes where the target's processor time is known. `whole` has the warm-up in
@@ -119,10 +128,33 @@ impl Resources {
             from_ns,
             target_cpu: target.cpu(run, from_ns)?,
             over_time: over_time(&all.list, &target, whole),
+            growing: growing(&all.list, &target),
             series,
             events: run.events.clone(),
         }))
     }
+}
+
+impl Resources {
+    /// What a series must not reach: its own limit, or, for memory of a process of this machine, all that this machine has.
+    pub(crate) fn limit_of(&self, read: &Read) -> Option<Limit> {
+        let (_, limit) = GROWING.iter().find(|(series, _)| *series == read.series)?;
+        let last = |source: &str, series: &str| {
+            self.series.iter().find(|one| one.source == source && one.series == series).map(|one| one.last)
+        };
+        let own = last(&read.source, limit).map(|at| Limit { at, of: format!("its own limit ({limit})") });
+        let here =
+            read.source == GENERATOR || DIRECT[..2].iter().flat_map(|kinds| *kinds).any(|kind| read.source.starts_with(kind));
+        let all = || last(HOST, "memory_bytes").map(|at| Limit { at, of: "the memory of this machine".to_owned() });
+        own.or_else(|| all().filter(|_| here && read.series == "rss_bytes"))
+    }
+}
+
+/// Of the target's processes and of the generator, what may grow without end.
+fn growing(all: &[Read], target: &Target<'_>) -> Vec<Read> {
+    let own = all.iter().filter(|read| read.source == GENERATOR);
+    let may = |read: &&Read| GROWING.iter().any(|(series, _)| *series == read.series);
+    target.of.iter().copied().chain(own).filter(may).cloned().collect()
 }
 
 /// Every series read so far.

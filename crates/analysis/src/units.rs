@@ -141,6 +141,20 @@ pub fn bytes(value: f64) -> String {
     format!("{} {unit}", number(value))
 }
 
+/// What a probe read, in the unit that it says.
+#[must_use]
+pub fn reading(value: f64, unit: &str) -> String {
+    match unit {
+        "bytes" => bytes(value),
+        "bytes/s" => format!("{}/s", bytes(value)),
+        "s" => duration(value * 1e9),
+        "/s" => per_s(value),
+        "share" => share(value),
+        "" => number(value),
+        unit => format!("{} {unit}", number(value)),
+    }
+}
+
 /// A share between 0 and 1 as percent. Never rounded to 0 or 100 unless it is exactly that.
 #[must_use]
 pub fn share(value: f64) -> String {

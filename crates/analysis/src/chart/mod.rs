@@ -5,6 +5,7 @@
 mod arrivals;
 mod axis;
 mod draw;
+mod endurance;
 mod heat;
 mod in_flight;
 mod latency;
@@ -44,6 +45,7 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "recall-against-rate", build: recall::build },
     Chart { name: "cpu-over-time", build: resources::cpu },
     Chart { name: "memory-over-time", build: resources::memory },
+    Chart { name: "endurance", build: endurance::build },
 ];
 
 /// All of [`CHARTS`], drawn from a run.

@@ -3,6 +3,7 @@
 //! A new finding is one function in the file of its family and one row in [`FINDINGS`].
 
 mod answers;
+mod endurance;
 mod generator;
 mod latency;
 mod run;
@@ -102,6 +103,9 @@ const FINDINGS: &[Rule] = &[
     Rule { id: "latency", judge: |analysis| Some(latency::latency(analysis)) },
     Rule { id: "waiting", judge: |analysis| Some(latency::waiting(analysis)) },
     Rule { id: "limits", judge: |analysis| Some(generator::limits(analysis)) },
+    Rule { id: "leak", judge: endurance::leak },
+    Rule { id: "degradation", judge: endurance::degradation },
+    Rule { id: "restart", judge: endurance::restart },
     Rule { id: "throughput", judge: |analysis| Some(throughput::throughput(analysis)) },
 ];
 

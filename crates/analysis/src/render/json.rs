@@ -66,6 +66,9 @@ pub(crate) fn document(analysis: &Analysis, findings: &[Finding], overview: &Ove
         document["warmup"] =
             json!({ "until_ns": analysis.phases.warmup_ns, "requests": analysis.whole.requests - totals.requests });
     }
+    if let Some(endurance) = &analysis.endurance {
+        document["endurance"] = json!(endurance);
+    }
     if !analysis.by_phase.is_empty() {
         document["phases"] = json!(analysis.by_phase);
     }

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod collections;
+mod endurance;
 mod errors;
 mod findings;
 mod latency;
@@ -45,6 +46,7 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "throughput", title: "Throughput", build: throughput::build },
     Section { id: "collections", title: "Collections and operations", build: collections::build },
     Section { id: "resources", title: "Resources", build: resources::build },
+    Section { id: "endurance", title: "Endurance", build: endurance::build },
     Section { id: "errors", title: "Errors", build: errors::build },
     Section { id: "requests", title: "Requests to look at", build: requests::build },
     Section { id: "agreement", title: "Answers against the recording", build: agreement::build },

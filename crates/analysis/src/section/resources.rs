@@ -55,7 +55,7 @@ fn series(resources: &Resources) -> Table {
         resources.series.iter().filter(|one| !one.has_rate && !one.series.contains("_bucket{")).collect();
     shown.sort_by_key(|one| order(one));
     let row = |one: &&Series| -> Vec<Cell> {
-        let figure = |value: f64| value_text(value, &one.unit).into();
+        let figure = |value: f64| units::reading(value, &one.unit).into();
         let name = Cell { text: one.series.clone(), detail: one.source.clone() };
         vec![name, figure(one.mean), figure(one.min), figure(one.p95), figure(one.max), units::count(one.count as u64).into()]
     };
@@ -70,17 +70,6 @@ fn series(resources: &Resources) -> Table {
             .chain(["Mean", "Least", "p95", "Most", "Readings"].map(Column::Figure))
             .collect(),
         rows: shown.iter().take(SERIES_SHOWN_MAX).map(row).collect(),
-    }
-}
-
-fn value_text(value: f64, unit: &str) -> String {
-    match unit {
-        "bytes" => units::bytes(value),
-        "bytes/s" => format!("{}/s", units::bytes(value)),
-        "s" => units::duration(value * 1e9),
-        "/s" => units::per_s(value),
-        "" => units::number(value),
-        unit => format!("{} {unit}", units::number(value)),
     }
 }
 

@@ -43,6 +43,13 @@ impl Probe for Cgroup {
         if let Some(bytes) = text("memory.current").and_then(|text| text.trim().parse().ok()) {
             sample.gauge("memory_bytes", "bytes", bytes);
         }
+        // `max` where there is none.
+        if let Some(bytes) = text("memory.max").and_then(|text| text.trim().parse().ok()) {
+            sample.gauge("memory_limit_bytes", "bytes", bytes);
+        }
+        if let Some(threads) = text("pids.max").and_then(|text| text.trim().parse().ok()) {
+            sample.gauge("threads_limit", "", threads);
+        }
         if let Some(bytes) = text("memory.stat").and_then(|text| procfs::value(&text, "anon")) {
             sample.gauge("rss_bytes", "bytes", bytes as f64);
         }

@@ -220,6 +220,12 @@ impl Processes {
         }
     }
 
+    /// How many descriptors the only process may have open: of several, each has a limit of its own, and what they have open is summed.
+    fn descriptors_limit(living: &[(i32, Stat)]) -> Option<u64> {
+        let [(pid, _)] = living else { return None };
+        procfs::limit(&std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?, "Max open files")
+    }
+
     /// What only a process can know of itself: how long its threads were ready and had no core, and what the probes cost.
     fn watch_itself(&mut self, sample: &mut Sample) {
         for path in entries("/proc/self/task".into()) {
@@ -264,6 +270,9 @@ impl Probe for Processes {
         let descriptors: u64 = living.iter().map(|(pid, _)| descriptors(*pid)).sum();
         if descriptors > 0 {
             sample.gauge("descriptors", "", descriptors as f64);
+        }
+        if let Some(limit) = Self::descriptors_limit(&living) {
+            sample.gauge("descriptors_limit", "", limit as f64);
         }
         self.count_sockets(&living, descriptors);
         for (state, count) in &self.sockets {

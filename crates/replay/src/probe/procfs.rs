@@ -94,6 +94,11 @@ pub(super) fn paired(text: &str, group: &str, name: &str) -> Option<u64> {
     lines.next()?.split_ascii_whitespace().nth(place)?.parse().ok()
 }
 
+/// The soft limit of a resource in `/proc/PID/limits`; `None` where it is unlimited.
+pub(super) fn limit(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +138,16 @@ mod tests {
             let _ = (stat(&text), value(&text, "a"), cpu_ticks(&text), paired(&text, "Tcp", "x"));
             let _ = (tcp_sockets(&text).count(), disks(&text).count(), interfaces(&text).count(), socket_inode(&text));
         }
+    }
+
+    #[test]
+    fn limits_are_the_soft_ones() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max processes             unlimited            unlimited            processes \n\
+                    Max open files            1024                 524288               files     \n";
+        assert_eq!(
+            (limit(text, "Max open files"), limit(text, "Max processes"), limit(text, "Max nothing")),
+            (Some(1024), None, None)
+        );
     }
 }

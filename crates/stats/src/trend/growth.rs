@@ -8,8 +8,6 @@ use crate::sample::{mean, median, squares};
 /// Stretches of equal time whose medians are tested. Points closer together depend on one another: tested as they are, a series with
 /// an autocorrelation of 0.9 and no trend is called growing in two cases of three; its 24 medians in one of fifty.
 pub const BINS: usize = 24;
-/// Points a bin needs for its median.
-const BIN_POINTS_MIN: usize = 3;
 /// Chance of a trend where there is none.
 const ALPHA: f64 = 0.01;
 const CONFIDENCE: f64 = 0.95;
@@ -33,6 +31,8 @@ pub struct GrowthLimits {
     pub drift_share_min: f64,
     /// The value that must not be reached, if there is one: a memory limit, the descriptor limit.
     pub ceiling: Option<f64>,
+    /// Values that each bin needs: 3 where they are single readings, 1 where each already stands for many.
+    pub per_bin_min: usize,
 }
 
 /// What a series does over the run.
@@ -82,6 +82,8 @@ pub struct Growth {
     pub kind: GrowthKind,
     /// Theil–Sen slope of the bins per hour, with its interval.
     pub per_hour: crate::Interval,
+    /// Where that line begins, at the first sample.
+    pub start: f64,
     /// Slope × duration over the absolute median of the bins.
     pub drift_share: f64,
     /// Two-sided p of the Mann–Kendall test.
@@ -96,13 +98,13 @@ pub struct Growth {
     pub ceiling_in_s: Option<f64>,
 }
 
-/// Judges a series sampled every `step_s` seconds, warm-up cut off. `None` below [`BINS`] × 3 samples, or where a value is not finite.
+/// Judges a series sampled every `step_s` seconds, warm-up cut off. `None` where a bin has too few samples, or where a value is not finite.
 ///
 /// Growing: Mann–Kendall p < 0.01 on the medians of 24 bins of equal length, Theil–Sen interval without 0, drift at least the limit,
 /// and both halves rising (for falling: likewise).
 #[must_use]
 pub fn growth(values: &[f64], step_s: f64, limits: &GrowthLimits) -> Option<Growth> {
-    let sound = values.len() >= BINS * BIN_POINTS_MIN && step_s > 0.0 && values.iter().all(|v| v.is_finite());
+    let sound = values.len() >= BINS * limits.per_bin_min.max(1) && step_s > 0.0 && values.iter().all(|v| v.is_finite());
     if !sound {
         return None;
     }
@@ -136,7 +138,7 @@ pub fn growth(values: &[f64], step_s: f64, limits: &GrowthLimits) -> Option<Grow
     let growing = matches!(kind, GrowthKind::Growing | GrowthKind::SuspectGrowing);
     let ceiling_in_s = limits.ceiling.filter(|_| growing).map(|ceiling| ((ceiling - now) / line.slope).max(0.0));
     let per_hour = crate::Interval { value: line.slope, low: line.low, high: line.high }.map(|per_s| per_s * 3600.0);
-    Some(Growth { kind, per_hour, drift_share, p, autocorrelation, step, sawtooth, ceiling_in_s })
+    Some(Growth { kind, per_hour, start: line.intercept, drift_share, p, autocorrelation, step, sawtooth, ceiling_in_s })
 }
 
 fn halves_agree(at_s: &[f64], bins: &[f64], slope: f64) -> bool {

@@ -119,7 +119,7 @@ fn autoregression(n: usize, phi: f64, seed: u64) -> Vec<f64> {
     (0..n).map(|_| next()).collect()
 }
 
-const MEMORY: GrowthLimits = GrowthLimits { drift_share_min: 0.05, ceiling: Some(2000.0) };
+const MEMORY: GrowthLimits = GrowthLimits { drift_share_min: 0.05, ceiling: Some(2000.0), per_bin_min: 3 };
 
 /// 720 values around 1000 with a standard deviation of 10 % and a drift over the run of so many of these.
 fn drifting(phi: f64, drift_sds: f64, seed: u64) -> Vec<f64> {
@@ -157,7 +157,7 @@ fn a_leak_tells_when_it_hits_its_ceiling() {
     near(found.per_hour.value, 0.05 * 3600.0, 0.01);
     // 1363 at the end of the run, 0.05 a second.
     near(found.ceiling_in_s.expect("a ceiling"), (2000.0 - 1363.0) / 0.05, 0.01);
-    let small = GrowthLimits { drift_share_min: 0.5, ceiling: None };
+    let small = GrowthLimits { drift_share_min: 0.5, ceiling: None, per_bin_min: 3 };
     assert_eq!(growth(&leak, 10.0, &small).expect("enough").kind, GrowthKind::Steady);
 }
 
@@ -186,6 +186,8 @@ fn a_saw_is_named_and_a_rising_saw_grows() {
 #[test]
 fn too_short_or_broken_series_have_no_verdict() {
     assert_eq!(growth(&[1.0; 71], 1.0, &MEMORY), None);
+    let medians = GrowthLimits { per_bin_min: 1, ..MEMORY };
+    assert!(growth(&[1.0; 24], 1.0, &medians).is_some() && growth(&[1.0; 23], 1.0, &medians).is_none());
     assert_eq!(growth(&[f64::NAN; 100], 1.0, &MEMORY), None);
     let zero = growth(&[0.0; 100], 1.0, &MEMORY).expect("enough");
     assert_eq!((zero.kind, zero.drift_share), (GrowthKind::Steady, 0.0));
