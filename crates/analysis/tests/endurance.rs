@@ -5,9 +5,9 @@ mod made;
 
 use std::path::Path;
 
-use analysis::Analysis;
 use analysis::endurance::{Endurance, Judged, Whose};
 use analysis::finding::{Finding, Verdict, findings};
+use analysis::{Analysis, chart};
 use made::S;
 use stats::Rng;
 use stats::trend::GrowthKind;
@@ -118,6 +118,10 @@ fn a_leak_is_told_with_its_rate_and_its_limit() {
     assert_eq!(figure(endurance, "descriptors", Whose::Target).growth.kind, GrowthKind::Steady);
     assert_eq!(figure(endurance, "rss_bytes", Whose::Generator).growth.kind, GrowthKind::Steady);
     assert_eq!(finding(&analysis, "degradation").expect("answers").verdict, Verdict::Pass);
+    let chart = chart::CHARTS.iter().find(|chart| chart.name == "endurance").expect("a row");
+    let picture = (chart.build)(&analysis).expect("long enough");
+    assert!(picture.summary().ends_with("its trend goes from 100 MB to 107 MB."), "{}", picture.summary());
+    assert_eq!(picture.figures().heads, ["Time since start", "Resident memory", "Trend"]);
 }
 
 #[test]
