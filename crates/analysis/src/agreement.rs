@@ -117,19 +117,35 @@ impl Agreement {
     /// # Errors
     /// [`Error::Outcomes`] when a part is damaged, [`Error::Trace`] when the file of examples is.
     pub fn load(run: &Run, rates: &Rates) -> Result<Self> {
-        let mut tallies = BTreeMap::new();
-        for batch in run.scan(alike)? {
-            read(&batch?, &mut tallies).map_err(|e| Error::outcomes(&run.dir, e))?;
-        }
-        let tallies = merged(tallies);
-        let mut overall = Tally::default();
-        tallies.iter().for_each(|(_, tally)| overall.add(tally));
+        let (overall, tallies) = count(run)?;
         let groups = tallies.into_iter().map(|((collection, operation), tally)| tally.group(collection, operation)).collect();
         let examples = read_differences(&run.dir)?.into_iter().take(EXAMPLES_MAX).collect();
-        let overall = overall.group(String::new(), String::new());
         let by_rate = if overall.recalls > 0 { by_rate(run, rates)? } else { Vec::new() };
         Ok(Self { overall, groups, examples, by_rate })
     }
+
+    /// The counts of all answers alone.
+    ///
+    /// # Errors
+    /// [`Error::Outcomes`] when a part is damaged.
+    pub fn overall(run: &Run) -> Result<Group> {
+        Ok(count(run)?.0)
+    }
+}
+
+/// What was counted of one collection and operation.
+type Named = ((String, String), Tally);
+
+/// All answers, and those of each collection and operation.
+fn count(run: &Run) -> Result<(Group, Vec<Named>)> {
+    let mut tallies = BTreeMap::new();
+    for batch in run.scan(alike)? {
+        read(&batch?, &mut tallies).map_err(|e| Error::outcomes(&run.dir, e))?;
+    }
+    let tallies = merged(tallies);
+    let mut overall = Tally::default();
+    tallies.iter().for_each(|(_, tally)| overall.add(tally));
+    Ok((overall.group(String::new(), String::new()), tallies))
 }
 
 /// The mean recall in each stretch of time that has enough of them, by the rate at which requests were sent in it.
@@ -239,7 +255,7 @@ fn read(batch: &DataFrame, tallies: &mut Tallies) -> PolarsResult<()> {
 }
 
 /// The most frequent groups first, ties in alphabetical order; past [`GROUPS_MAX`] the rest is one.
-fn merged(tallies: Tallies) -> Vec<((String, String), Tally)> {
+fn merged(tallies: Tallies) -> Vec<Named> {
     let mut list: Vec<_> = tallies.into_iter().collect();
     list.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.counts.compared));
     if list.len() > GROUPS_MAX {

@@ -41,6 +41,8 @@ pub enum Error {
         /// What is wrong with it, and what there is.
         reason: String,
     },
+    /// What was asked cannot be done: a sentence.
+    Refused(String),
     /// A chart could not be drawn.
     Chart {
         /// The chart's name.
@@ -74,6 +76,7 @@ impl fmt::Display for Error {
             Self::Empty { path, reason } => write!(f, "{}: {reason}", path.display()),
             Self::Outcomes { path, reason } => write!(f, "the outcomes in {} cannot be read: {reason}", path.display()),
             Self::Asked { option, reason } => write!(f, "{option}: {reason}"),
+            Self::Refused(sentence) => f.write_str(sentence),
             Self::Chart { name, reason } => write!(f, "the chart {name} cannot be drawn: {reason}"),
         }
     }

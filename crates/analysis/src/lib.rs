@@ -3,6 +3,7 @@
 pub mod agreement;
 mod bins;
 pub mod chart;
+pub mod compare;
 pub mod distribution;
 pub mod endurance;
 mod error;

@@ -61,7 +61,7 @@ mod users;
 mod worker;
 
 pub use arrivals::Arrivals;
-pub use clock::Clock;
+pub use clock::{Clock, unix_ns};
 pub use content::{ContentOptions, Passes};
 pub use engine::{RunSummary, make_folder, replay};
 pub use error::{Error, Result};

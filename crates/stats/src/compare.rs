@@ -10,11 +10,11 @@ mod shift;
 mod signs;
 mod verdict;
 
-pub use batch::{BATCHES, batch_log_quantiles};
+pub use batch::{BATCHES, batch_log_quantiles, batch_of, batch_quantile};
 pub use rank::{cliffs_delta, mann_whitney, shift_interval, superiority};
-pub use shift::{QuantileShift, harrell_davis, median_interval, quantile_shifts};
+pub use shift::{QuantileShift, harrell_davis, median_interval, quantile_shifts, shift_between};
 pub use signs::{paired_shift_interval, sign_flip};
-pub use verdict::{Comparison, Design, Effect, Outcome, Worse, judge};
+pub use verdict::{Comparison, Design, Effect, Outcome, RUNS_MIN, Worse, judge};
 
 /// p-values adjusted for the number of tests so that among those called significant at q at most the share q is so by chance: min over
 /// larger p of p·m/rank (Benjamini & Hochberg 1995, JRSS B 57(1)), in the order given.

@@ -4,7 +4,7 @@ use super::card;
 use crate::page::{Card, Page};
 use crate::section::{Block, Cell, Column, Table};
 
-/// Rows of a table; the rest is in `findings.json`.
+/// Rows of a table; the rest is in the JSON file.
 const ROWS_MAX: usize = 20;
 
 /// The whole document.
@@ -60,7 +60,7 @@ fn table(table: &Table) -> String {
         out += &row(&cells.iter().map(cell).collect::<Vec<_>>());
     }
     if table.rows.len() > ROWS_MAX {
-        out += &format!("\n… and {} more in `findings.json`.\n", table.rows.len() - ROWS_MAX);
+        out += &format!("\n… and {} more in the JSON file beside this one.\n", table.rows.len() - ROWS_MAX);
     }
     if table.folded {
         out += "\n</details>\n";

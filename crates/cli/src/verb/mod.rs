@@ -1,5 +1,7 @@
 //! The verbs: one file each, one row each. A verb's function is its data flow: parse → open → run → write → say what happened.
 
+mod baseline;
+mod compare;
 mod cut;
 mod demo;
 mod fit;
@@ -89,6 +91,12 @@ verbs! {
     /// Find where the figures of many runs changed
     #[command(after_help = history::EXAMPLE)]
     History(history),
+    /// Say whether one version is worse than another, from runs of both
+    #[command(after_help = compare::EXAMPLE)]
+    Compare(compare),
+    /// Keep what comparisons need of runs, in small files
+    #[command(after_help = baseline::EXAMPLE)]
+    Baseline(baseline),
     /// Run a target that ships with the tool
     #[command(after_help = serve::EXAMPLE)]
     Serve(serve),

@@ -43,6 +43,19 @@ pub struct QuantileShift {
     pub shift: Option<Interval>,
 }
 
+/// How far the runs of `after` lie above those of `before`: Hodges & Lehmann's shift with its interval, over pairs in order for
+/// [`Design::Paired`]. `None` for too few runs.
+#[must_use]
+pub fn shift_between(before: &[f64], after: &[f64], design: Design, confidence: f64) -> Option<Interval> {
+    match design {
+        Design::Independent => shift_interval(after, before, confidence),
+        Design::Paired => {
+            let differences: Vec<f64> = before.iter().zip(after).map(|(before, after)| after - before).collect();
+            paired_shift_interval(&differences, confidence)
+        }
+    }
+}
+
 /// The shift function (Doksum 1974, Ann. Stat. 2(2); Wilcox 1995) over runs: at each level the Harrell–Davis quantile of each run, then
 /// Hodges & Lehmann's shift of them with its interval. `before` and `after` hold the sorted values of one run each, and pair up in
 /// order for [`Design::Paired`]. Empty runs are left out; `None` where paired sides differ in length or a paired run is empty.
@@ -59,14 +72,6 @@ pub fn quantile_shifts(
         return None;
     }
     let at = |runs: &[&[f64]], level: f64| runs.iter().filter_map(|run| harrell_davis(run, level)).collect::<Vec<f64>>();
-    let shift = |level: f64| {
-        let (before, after) = (at(before, level), at(after, level));
-        if paired {
-            let differences: Vec<f64> = before.iter().zip(&after).map(|(before, after)| after - before).collect();
-            paired_shift_interval(&differences, confidence)
-        } else {
-            shift_interval(&after, &before, confidence)
-        }
-    };
+    let shift = |level: f64| shift_between(&at(before, level), &at(after, level), design, confidence);
     Some(levels.iter().map(|level| QuantileShift { level: *level, shift: shift(*level) }).collect())
 }

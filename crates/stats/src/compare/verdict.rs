@@ -17,7 +17,7 @@ const DELTA_MIN: f64 = 0.33;
 /// So many thresholds make a regression critical.
 const CRITICAL_FACTOR: f64 = 4.0;
 /// Fewer runs a side, or pairs, have no interval at 95 % (pairs) or next to no power.
-const RUNS_MIN: usize = 6;
+pub const RUNS_MIN: usize = 6;
 /// No more are ever recommended.
 const RUNS_MAX: usize = 10_000;
 
