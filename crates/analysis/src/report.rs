@@ -7,6 +7,7 @@ use crate::finding::{Finding, findings};
 use crate::overview::Overview;
 use crate::page::{self, Page, Part};
 use crate::render;
+use crate::search;
 use crate::section;
 use crate::{Analysis, Result, Run};
 
@@ -46,12 +47,15 @@ fn page(analysis: &Analysis) -> Page {
     }
 }
 
-/// Analyses the run in `dir` and writes `report.html`, `report.md`, `findings.json` and `charts/`.
+/// Analyses the run or the search in `dir` and writes `report.html`, `report.md`, `findings.json` and `charts/`.
 ///
 /// # Errors
 /// [`crate::Error::Trace`] when `dir` is no run or one of another version, [`crate::Error::Empty`] when it has no outcomes,
 /// [`crate::Error::Outcomes`] when they are damaged, [`crate::Error::Io`] when the report cannot be written.
 pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
+    if search::is_search(dir) {
+        return search::report(dir, options);
+    }
     let analysis = Analysis::new(&Run::open(dir)?)?;
     let page = page(&analysis);
     let out = options.out.as_deref().unwrap_or(dir);

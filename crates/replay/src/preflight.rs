@@ -104,6 +104,9 @@ pub struct Preflight {
     /// The recorded rate that requests (or session starts) are freed of.
     #[serde(skip)]
     pub(crate) curve: Curve,
+    /// Most requests recorded within one second.
+    #[serde(skip)]
+    recorded_peak_per_s: u64,
     #[serde(skip)]
     pub(crate) added: Vec<Header>,
     #[serde(skip)]
@@ -175,12 +178,32 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
         asked: timing.asked,
         content,
         curve,
+        recorded_peak_per_s: survey.peak_per_s,
         added,
         targets,
     })
 }
 
 impl Preflight {
+    /// The same content at another pace, without reading the trace again: `options` differ from those of the preflight in folder, pace,
+    /// warm-up, duration and seed only.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the free space cannot be told.
+    pub fn paced(&self, options: &ReplayOptions) -> Result<Self> {
+        let Self { requests, span_ns, recorded_peak_per_s: peak_per_s, ref curve, .. } = *self;
+        let timing = Timing::of(options, &Known { requests, peak_per_s, span_ns, curve });
+        Ok(Self {
+            scheduled: timing.scheduled,
+            duration_ns: timing.duration_ns,
+            rate_per_s: timing.rate_per_s,
+            peak_per_s: timing.peak_per_s,
+            disk_bytes: (timing.scheduled.unwrap_or(requests) * OUTCOME_BYTES + self.gathered_bytes, free_bytes(&options.out)?),
+            asked: timing.asked,
+            ..self.clone()
+        })
+    }
+
     /// Refuses what cannot fit or is not allowed.
     ///
     /// # Errors
@@ -286,6 +309,12 @@ impl Preflight {
         Err(Error::Refused(format!(
             "{target} has no collection `{first}`{others}: create and fill them with `rehearsal setup {trace} --target {target}`, or send all the same with --no-check"
         )))
+    }
+
+    /// URL of each target by collection; `*` is every other.
+    #[must_use]
+    pub fn targets_by_collection(&self) -> BTreeMap<String, String> {
+        self.targets.describe()
     }
 
     /// Requests over all passes; `None` where only something else ends the run.

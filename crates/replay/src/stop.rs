@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::pause;
+
+/// How long somebody who waits does not notice that it is to stop.
+const NOTICE: Duration = Duration::from_millis(50);
 
 /// Shared by whoever may end a run (a signal) and everybody who then has to: nothing new is sent, answers are waited for a moment,
 /// files are finished.
@@ -37,11 +43,31 @@ impl Stop {
         let set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         set(&self.own) || self.parent.as_deref().is_some_and(set)
     }
+
+    /// Waits for `duration`, or until somebody asks; says whether somebody did.
+    #[must_use]
+    pub fn asked_within(&self, duration: Duration) -> bool {
+        let mut left = duration;
+        while !self.asked() && !left.is_zero() {
+            let step = left.min(NOTICE);
+            pause(step);
+            left -= step;
+        }
+        self.asked()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_notices_that_it_is_to_stop() {
+        let stop = Stop::default();
+        assert!(!stop.asked_within(Duration::from_millis(1)));
+        stop.ask();
+        assert!(stop.asked_within(Duration::from_secs(3600)));
+    }
 
     #[test]
     fn a_part_stops_with_the_whole_and_not_the_other_way() {

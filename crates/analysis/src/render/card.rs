@@ -1,5 +1,7 @@
 //! The run card: what ran, against what, and how to run it again.
 
+use std::collections::BTreeMap;
+
 use trace::RunInfo;
 
 use crate::page::Card;
@@ -9,7 +11,7 @@ use crate::units;
 pub(crate) fn card(info: &RunInfo) -> Card {
     let lines = [
         ("Note", info.note.clone()),
-        ("Target", targets(info)),
+        ("Target", targets(&info.targets)),
         ("Trace", info.trace.clone()),
         ("Trace hash", info.trace_hash.clone()),
         ("Started", info.clocks.first().map(|clock| units::utc(clock.unix_ns)).unwrap_or_default()),
@@ -22,11 +24,11 @@ pub(crate) fn card(info: &RunInfo) -> Card {
 }
 
 /// One target as it is, several by collection.
-fn targets(info: &RunInfo) -> String {
+pub(crate) fn targets(by_collection: &BTreeMap<String, String>) -> String {
     let named = |(collection, url): (&String, &String)| {
         if collection == "*" { url.clone() } else { format!("{collection} → {url}") }
     };
-    info.targets.iter().map(named).collect::<Vec<_>>().join(", ")
+    by_collection.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
 /// The command, quoted for a POSIX shell.

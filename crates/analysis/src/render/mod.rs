@@ -7,7 +7,7 @@ mod json;
 mod markdown;
 mod terminal;
 
-pub(crate) use card::card;
+pub(crate) use card::{card, targets};
 pub(crate) use csv::csv;
 pub(crate) use html::html;
 pub(crate) use json::{document, is_current, json};

@@ -1,14 +1,22 @@
-//! A search for the largest rate that a target bears: what its folder holds.
+//! A search for the largest rate that a target bears: how it goes on from trial to trial, and what its folder holds.
 //!
 //! The folder has `search.json` and a run of its own for each trial, `trial-001`, `trial-002` …
 
+mod judge;
+mod page;
+mod procedure;
+mod words;
+
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use stats::search::{Found, Plan};
-use trace::{AtomicFile, RunStatus, schema};
+use stats::search::{Ending, Found, Plan, Trial, Verdict};
+use trace::{RunStatus, schema};
+
+pub use judge::{Judged, judge};
+pub use page::report;
+pub use procedure::{Asked, search};
 
 use crate::{Error, Result};
 
@@ -46,6 +54,9 @@ pub struct SearchInfo {
     pub trials: Vec<TrialInfo>,
     /// What is known from them.
     pub found: Found,
+    /// The largest rate that is borne, where the search came to that: both bounds confirmed and within the width. Nothing else is a
+    /// capacity, least of all what a generator at its own limit saw.
+    pub capacity_per_s: Option<f64>,
 }
 
 /// One trial: a run at a constant rate, and what was made of it.
@@ -85,9 +96,9 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// Requests due per second.
-    pub offered_per_s: Option<f64>,
+    pub offered_per_s: f64,
     /// Good answers per second.
-    pub goodput_per_s: Option<f64>,
+    pub goodput_per_s: f64,
     /// Median response time.
     pub response_p50_ns: Option<i64>,
     /// 99th percentile of the response time; `None` for too few answers.
@@ -102,13 +113,58 @@ impl SearchInfo {
     /// # Errors
     /// [`Error::Trace`] and [`Error::Io`] when it cannot be written.
     pub fn write(&self, dir: &Path) -> Result<()> {
-        let path = dir.join(FILE);
-        let mut text = serde_json::to_string_pretty(self).expect("a search's description is plain data");
-        text.push('\n');
-        let mut file = AtomicFile::create(&path)?;
-        file.write_all(text.as_bytes()).map_err(|e| Error::io("write", &path, e))?;
-        Ok(file.commit()?)
+        let text = serde_json::to_string_pretty(self).expect("a search's description is plain data");
+        crate::page::write(&dir.join(FILE), &(text + "\n"))
     }
+
+    /// Takes over what the trials say so far.
+    fn note(&mut self, found: Found) {
+        self.capacity_per_s = found.lower.filter(|_| found.ending == Some(Ending::Found)).map(|lower| lower.per_s);
+        self.found = found;
+    }
+
+    /// The last of the longest trials at `per_s` that turned out so.
+    #[must_use]
+    pub fn trial_at(&self, per_s: f64, verdict: Outcome) -> Option<&TrialInfo> {
+        let there = self.trials.iter().filter(|trial| trial.per_s == per_s && trial.verdict == verdict);
+        there.max_by(|a, b| a.length_s.total_cmp(&b.length_s))
+    }
+}
+
+impl TrialInfo {
+    fn new(folder: String, trial: Trial, judged: Judged) -> Self {
+        let Judged { verdict, reasons, figures, collections } = judged;
+        Self { folder, per_s: trial.per_s, length_s: trial.length_s, verdict, reasons, figures, collections }
+    }
+}
+
+impl Outcome {
+    /// What the search takes it for; nothing for a trial that is made again.
+    fn of_machine(self) -> Option<Verdict> {
+        match self {
+            Self::Good => Some(Verdict::Good),
+            Self::Bad => Some(Verdict::Bad),
+            Self::Spoilt => Some(Verdict::Spoilt),
+            Self::Insufficient => None,
+        }
+    }
+
+    /// The name as written to files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Spoilt => "spoilt",
+            Self::Insufficient => "insufficient",
+        }
+    }
+}
+
+/// Whether `dir` is the folder of a search.
+#[must_use]
+pub fn is_search(dir: &Path) -> bool {
+    dir.join(FILE).exists()
 }
 
 /// Reads `search.json` of the search in `dir`.
@@ -132,12 +188,12 @@ pub fn search_info(dir: &Path) -> Result<SearchInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stats::search::{Bound, Ending};
+    use stats::search::Bound;
 
     #[test]
     fn a_search_is_read_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let figures = Figures { offered_per_s: Some(811.7), response_p99_ns: Some(19_000_000), ..Figures::default() };
+        let figures = Figures { offered_per_s: 811.7, response_p99_ns: Some(19_000_000), ..Figures::default() };
         let bound = |per_s| Bound { per_s, trials: 3, bad: 0, confirmed: true };
         let info = SearchInfo {
             version: schema::VERSION,
@@ -162,6 +218,7 @@ mod tests {
                 collections: BTreeMap::from([("phi3".to_owned(), figures)]),
             }],
             found: Found { ending: Some(Ending::Found), lower: Some(bound(812.0)), upper: Some(bound(829.0)), trials: 1 },
+            capacity_per_s: Some(812.0),
         };
         info.write(dir.path()).unwrap();
         assert_eq!(search_info(dir.path()).unwrap(), info);

@@ -1,4 +1,4 @@
-//! `rehearsal report`: run → findings and a report.
+//! `rehearsal report`: run or search → findings and a report.
 
 use std::path::PathBuf;
 
@@ -15,9 +15,9 @@ pub const EXAMPLE: &str = "Example:
 /// Words of `report`.
 #[derive(Args)]
 pub struct Words {
-    /// The run's folder, or one with runs in it, of which an index page is made
+    /// The folder of a run, of a search, or one with runs in it, of which an index page is made
     run: PathBuf,
-    /// Where the report goes [default: into the run's folder]
+    /// Where the report goes [default: into that folder]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Write stats.csv, stats_history.csv and failures.csv as well

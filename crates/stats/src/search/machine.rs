@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Class, Goal, Tally};
 
-/// Trials that the generator may spoil at one load, after which it counts as the generator's limit.
+/// Trials that the generator may spoil at one load, one after the other, after which it counts as the generator's limit.
 const SPOILT_MAX: usize = 3;
 /// Short trials halve the bracket until it is this many widths wide; full ones go on.
 const SHORT_WIDTHS: f64 = 4.0;
@@ -181,6 +181,8 @@ impl Search {
             load.spoilt += 1;
             return;
         }
+        // What it managed once it can manage again.
+        load.spoilt = 0;
         load.trials += 1;
         load.bad += usize::from(verdict == Verdict::Bad);
         load.tally.add(&goal, trial.length_s, verdict == Verdict::Good);

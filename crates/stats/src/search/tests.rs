@@ -93,6 +93,19 @@ fn searches_end_at_their_edges() {
     assert!(Search::new(Plan { width: 0.0, ..plan }).is_none() && Search::new(Plan { max_per_s: 1.0, ..plan }).is_none());
 }
 
+/// Noise on the generator's machine, two trials of three, costs trials and nothing else.
+#[test]
+fn a_load_that_was_managed_once_is_not_the_generators_limit() {
+    let plan = Plan { trials_max: 90, ..Plan::from_start(100.0) };
+    let (mut honest, mut count) = (up_to(907.9), 0);
+    let (found, _) = search(plan, |trial| {
+        count += 1;
+        if count % 3 == 0 { honest(trial) } else { Verdict::Spoilt }
+    });
+    let lower = found.lower.expect("a bound").per_s;
+    assert!(found.ending == Some(Ending::Found) && lower <= 907.9 && lower > 880.0, "{found:?}");
+}
+
 /// A short trial that lies, in either direction, is found out.
 #[test]
 fn a_lying_trial_is_corrected() {

@@ -1,0 +1,178 @@
+//! The report of a search: what was found, every trial behind it, and what each collection got at the bound.
+
+use std::path::Path;
+
+use serde_json::json;
+use stats::search::Ending;
+
+use super::{Figures, Outcome, SearchInfo, TrialInfo, search_info};
+use crate::overview::{Figure, Overview};
+use crate::page::{self, Card, Page, Part};
+use crate::report::{Report, ReportOptions};
+use crate::section::{Block, Cell, Column, INSUFFICIENT, Table, duration};
+use crate::{Result, render, units};
+
+/// Version of the schema of its `findings.json`; it rises when a reader of the old one would be misled.
+const VERSION: u32 = 1;
+
+/// Writes the report of the search in `dir`: `report.html`, `report.md`, `findings.json`.
+///
+/// # Errors
+/// As [`search_info`] and [`Page::write`].
+pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
+    let info = search_info(dir)?;
+    let page = page(&info);
+    let out = options.out.as_deref().unwrap_or(dir);
+    let html = page.write(out, "report")?;
+    page::write(&out.join("findings.json"), &findings_json(&info, &page.overview))?;
+    Ok(Report { overview: page.overview, findings: page.findings, html })
+}
+
+fn page(info: &SearchInfo) -> Page {
+    Page {
+        kicker: "Search report",
+        title: info.label.clone(),
+        overview: info.overview(),
+        card: card(info),
+        sections: vec![
+            Part::new("trials", "Trials", trials(info)),
+            Part::new("collections", "Collections at the bound", collections(info)),
+        ],
+        findings: Vec::new(),
+        charts: Vec::new(),
+        tool: info.tool.clone(),
+    }
+}
+
+fn findings_json(info: &SearchInfo, overview: &Overview) -> String {
+    let document = json!({
+        "kind": "rehearsal search findings",
+        "version": VERSION,
+        "verdict": overview.verdict,
+        "sentence": overview.sentence,
+        "figures": overview.figures,
+        "search": info,
+    });
+    serde_json::to_string_pretty(&document).expect("findings are plain data") + "\n"
+}
+
+fn card(info: &SearchInfo) -> Card {
+    let lines = [
+        ("Note", info.note.clone()),
+        ("Thresholds", info.thresholds.join(", ")),
+        ("Target", render::targets(&info.targets)),
+        ("Trace", info.trace.clone()),
+        ("Trace hash", info.trace_hash.clone()),
+        ("Seed", info.seed.to_string()),
+        ("Version", info.tool.clone()),
+    ];
+    let lines = lines.into_iter().filter(|(_, content)| !content.is_empty()).collect();
+    Card { lines, command: info.command.clone() }
+}
+
+impl SearchInfo {
+    /// The top of its report.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        let word = match self.found.ending {
+            Some(Ending::Found) => "FOUND",
+            Some(Ending::AboveMax) => "BORNE",
+            Some(Ending::BelowMin) => "NOT BORNE",
+            Some(Ending::GeneratorLimited) => "INVALID",
+            Some(Ending::TrialsUsedUp) | None => "NO ANSWER",
+        };
+        Overview { verdict: self.verdict(), word: word.to_owned(), sentence: self.sentence(), figures: self.figures() }
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let figure = |name: &str, value: String, note: String| Figure { name: name.to_owned(), value, note };
+        let (lower, upper) = (self.found.lower, self.found.upper);
+        let rate = |per_s: Option<f64>| per_s.map_or_else(|| "unknown".to_owned(), units::per_s);
+        let at_bound = lower.and_then(|lower| self.trial_at(lower.per_s, Outcome::Good));
+        let seconds: f64 = self.trials.iter().map(|trial| trial.length_s).sum();
+        let counted = |of: Outcome| self.trials.iter().filter(|trial| trial.verdict == of).count();
+        let verdicts =
+            format!("{} good, {} bad, {} spoilt", counted(Outcome::Good), counted(Outcome::Bad), counted(Outcome::Spoilt));
+        vec![
+            figure("Largest rate", rate(self.capacity_per_s), format!("within {}", self.thresholds.join(", "))),
+            figure(
+                "Not borne",
+                rate(upper.map(|upper| upper.per_s)),
+                upper.map_or("", |upper| confirmed(upper.confirmed)).to_owned(),
+            ),
+            figure(
+                "Response p99",
+                at_bound.map_or_else(|| INSUFFICIENT.to_owned(), |trial| time(trial.figures.response_p99_ns)),
+                lower.map_or_else(String::new, |lower| format!("at {}", units::per_s(lower.per_s))),
+            ),
+            figure("Trials", units::count(self.trials.len() as u64), verdicts),
+            figure("Time of trials", units::duration(seconds * 1e9), format!("{} s a full one", self.plan.goal.full_s)),
+        ]
+    }
+}
+
+fn confirmed(is: bool) -> &'static str {
+    if is { "confirmed" } else { "not confirmed" }
+}
+
+fn time(ns: Option<i64>) -> String {
+    duration(ns.map(|ns| ns as f64))
+}
+
+fn trials(info: &SearchInfo) -> Vec<Block> {
+    let columns = [Column::Text("Trial"), Column::Text("Verdict")].into_iter();
+    let figures = ["Asked", "Offered", "Good answers", "p50", "p99", "Failed"].map(Column::Figure);
+    let mut by_rate: Vec<&TrialInfo> = info.trials.iter().collect();
+    by_rate.sort_by(|a, b| a.per_s.total_cmp(&b.per_s));
+    let table = Table {
+        title: "Every trial, by rate.".to_owned(),
+        columns: columns.chain(figures).chain([Column::Text("Why")]).collect(),
+        rows: by_rate.into_iter().map(trial).collect(),
+        ..Table::default()
+    };
+    vec![Block::Text(how(info)), Block::Table(table)]
+}
+
+/// How the search went about it.
+fn how(info: &SearchInfo) -> String {
+    let plan = &info.plan;
+    format!(
+        "From {} on the rate is doubled in trials of {} s; the gap between borne and not borne is halved until it is {}, and each side rests on {} s of trials of {} s, of which {} may be bad (MLRsearch, RFC 9971).",
+        units::per_s(plan.start_per_s),
+        plan.short_s,
+        units::share(plan.width),
+        plan.goal.sum_s,
+        plan.goal.full_s,
+        units::share(plan.goal.exceed)
+    )
+}
+
+fn trial(trial: &TrialInfo) -> Vec<Cell> {
+    let name = Cell { text: trial.folder.clone(), detail: format!("{} s", trial.length_s) };
+    let head = [name, trial.verdict.as_str().into(), units::per_s(trial.per_s).into()];
+    head.into_iter().chain(cells(&trial.figures)).chain([trial.reasons.join("; ").into()]).collect()
+}
+
+fn cells(figures: &Figures) -> [Cell; 5] {
+    [
+        units::per_s(figures.offered_per_s).into(),
+        units::per_s(figures.goodput_per_s).into(),
+        time(figures.response_p50_ns).into(),
+        time(figures.response_p99_ns).into(),
+        units::share(figures.failed_share).into(),
+    ]
+}
+
+/// What each collection got in the trial that stands for the bound; nothing where there is but one.
+fn collections(info: &SearchInfo) -> Vec<Block> {
+    let bound = info.found.lower.and_then(|lower| info.trial_at(lower.per_s, Outcome::Good));
+    let Some(trial) = bound.filter(|trial| trial.collections.len() > 1) else { return Vec::new() };
+    let row = |(name, figures): (&String, &Figures)| [name.clone().into()].into_iter().chain(cells(figures)).collect();
+    let figures = ["Offered", "Good answers", "p50", "p99", "Failed"].map(Column::Figure);
+    vec![Block::Table(Table {
+        title: format!("At {}, in {}.", units::per_s(trial.per_s), trial.folder),
+        columns: [Column::Text("Collection")].into_iter().chain(figures).collect(),
+        rows: trial.collections.iter().map(row).collect(),
+        ..Table::default()
+    })]
+}
