@@ -13,6 +13,7 @@ pub mod heat;
 pub mod history;
 pub mod index;
 pub mod inspect;
+pub mod junit;
 pub mod latency;
 mod load;
 pub mod outage;
@@ -69,6 +70,8 @@ pub struct Analysis {
     pub resources: Option<resources::Resources>,
     /// Whether the target held over time; `None` where the run is too short to say anything of that.
     pub endurance: Option<endurance::Endurance>,
+    /// How the run stands to its thresholds, where [`Analysis::held`] was asked.
+    pub thresholds: Vec<threshold::Judged>,
 }
 
 impl Analysis {
@@ -112,8 +115,18 @@ impl Analysis {
             timing,
             resources,
             endurance,
+            thresholds: Vec::new(),
             totals,
             whole,
         })
+    }
+
+    /// The same with the run held against thresholds.
+    ///
+    /// # Errors
+    /// [`Error::Outcomes`] when a part is damaged.
+    pub fn held(self, run: &Run, thresholds: &threshold::Thresholds) -> Result<Self> {
+        let judged = thresholds.judge(run, &self)?;
+        Ok(Self { thresholds: judged, ..self })
     }
 }

@@ -63,7 +63,7 @@ impl Overview {
 /// What decided, and that the run did not come to its end; without anything bad, how timing and answers were, and what else is worth knowing.
 fn sentence(verdict: Verdict, findings: &[Finding]) -> String {
     let told = |finding: &&Finding| match verdict {
-        Verdict::Pass => ["timing", "answers"].contains(&finding.id) || finding.verdict == Verdict::Warn,
+        Verdict::Pass => ["thresholds", "timing", "answers"].contains(&finding.id) || finding.verdict == Verdict::Warn,
         _ => finding.verdict == verdict || (finding.id == "complete" && finding.verdict == Verdict::Fail),
     };
     findings.iter().filter(told).map(|finding| finding.title.as_str()).collect::<Vec<_>>().join(" ")

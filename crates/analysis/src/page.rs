@@ -50,12 +50,20 @@ pub struct Part {
     pub title: String,
     /// What stands in it.
     pub blocks: Vec<Block>,
+    /// Whether it stands right under the verdict, before everything else.
+    pub leads: bool,
 }
 
 impl Part {
     /// A part with all it has.
     pub fn new(id: impl Into<String>, title: impl Into<String>, blocks: Vec<Block>) -> Self {
-        Self { id: id.into(), title: title.into(), blocks }
+        Self { id: id.into(), title: title.into(), blocks, leads: false }
+    }
+
+    /// The same, right under the verdict.
+    #[must_use]
+    pub fn leading(self) -> Self {
+        Self { leads: true, ..self }
     }
 }
 
@@ -66,9 +74,14 @@ impl Page {
         self.charts.iter().find(|chart| chart.name == name)
     }
 
-    /// The parts that have something in them.
+    /// The parts that have something in them, but for those that lead.
     pub fn filled(&self) -> impl Iterator<Item = &Part> {
-        self.sections.iter().filter(|part| !part.blocks.is_empty())
+        self.sections.iter().filter(|part| !part.blocks.is_empty() && !part.leads)
+    }
+
+    /// What stands right under the verdict.
+    pub fn leading(&self) -> impl Iterator<Item = &Part> {
+        self.sections.iter().filter(|part| !part.blocks.is_empty() && part.leads)
     }
 
     /// Writes `STEM.html`, `STEM.md` and `charts/` into `out`, each file whole or not at all; returns the path of the page.

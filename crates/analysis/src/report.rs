@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::chart;
 use crate::finding::{Finding, findings};
 use crate::overview::Overview;
 use crate::page::{self, Page, Part};
 use crate::render;
 use crate::search;
 use crate::section;
+use crate::threshold::{self, Judged, Thresholds};
 use crate::{Analysis, Result, Run};
+use crate::{chart, junit};
 
 /// How a report is to be made.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,10 @@ pub struct ReportOptions {
     pub out: Option<PathBuf>,
     /// Whether `stats.csv`, `stats_history.csv` and `failures.csv` are written as well.
     pub csv: bool,
+    /// What the run has to hold, besides what it was asked when it was made; of two about the same, these count.
+    pub thresholds: Thresholds,
+    /// Where JUnit XML goes, if anywhere.
+    pub junit: Option<PathBuf>,
 }
 
 /// A report that has been written.
@@ -27,6 +32,8 @@ pub struct Report {
     pub overview: Overview,
     /// Everything that was found.
     pub findings: Vec<Finding>,
+    /// How it stands to its thresholds.
+    pub thresholds: Vec<Judged>,
     /// The page.
     pub html: PathBuf,
 }
@@ -35,12 +42,14 @@ pub struct Report {
 fn page(analysis: &Analysis) -> Page {
     let findings = findings(analysis);
     let material = section::Material { analysis, findings: &findings };
+    let thresholds = Part::new("thresholds", "Thresholds", threshold::section(&analysis.thresholds)).leading();
+    let others = section::filled(material).map(|(section, blocks)| Part::new(section.id, section.title, blocks));
     Page {
         kicker: "Replay report",
         title: analysis.info.label.clone(),
         overview: Overview::new(analysis, &findings),
         card: render::card(&analysis.info),
-        sections: section::filled(material).map(|(section, blocks)| Part::new(section.id, section.title, blocks)).collect(),
+        sections: std::iter::once(thresholds).chain(others).collect(),
         charts: chart::charts(analysis),
         tool: analysis.info.tool.clone(),
         findings,
@@ -56,7 +65,9 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     if search::is_search(dir) {
         return search::report(dir, options);
     }
-    let analysis = Analysis::new(&Run::open(dir)?)?;
+    let run = Run::open(dir)?;
+    let thresholds = options.thresholds.clone().over(Thresholds::of_run(&run.info)?);
+    let analysis = Analysis::new(&run)?.held(&run, &thresholds)?;
     let page = page(&analysis);
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
@@ -64,5 +75,9 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     if options.csv {
         render::csv(&analysis).iter().try_for_each(|(name, text)| page::write(&out.join(name), text))?;
     }
-    Ok(Report { overview: page.overview, findings: page.findings, html })
+    if let Some(path) = &options.junit {
+        let generator = page.findings.iter().find(|finding| finding.id == "generator");
+        junit::write(path, &[junit::of_run(&analysis.info.label, generator, &analysis.thresholds)])?;
+    }
+    Ok(Report { overview: page.overview, findings: page.findings, thresholds: analysis.thresholds, html })
 }

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use analysis::finding::Verdict;
 use analysis::threshold::{Band, Judged, Thresholds};
-use analysis::{Analysis, Run};
+use analysis::{Analysis, Report, ReportOptions, Run, report};
 use sample::{MS, REQUESTS, US, is_timeout, service_ns};
+use serde_json::Value;
+use trace::{RunInfo, RunStatus};
 
 fn thresholds(texts: &[&str]) -> Thresholds {
     Thresholds::new(texts.iter().map(|text| text.parse().unwrap_or_else(|e| panic!("{e}")))).expect("no two about the same")
@@ -112,7 +114,81 @@ fn a_spoilt_run_is_not_judged() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     sample::late_run(dir.path());
     for one in judged_in(dir.path(), &["p95<1s", "error_rate{phase=none}<1%"]) {
-        assert_eq!((one.verdict, one.value, one.shown().as_str()), (Verdict::Invalid, None, "not judged"));
+        assert_eq!((one.verdict, one.value, one.shown().as_str()), (Verdict::Invalid, None, "–"));
         assert!(one.note.contains("generator"), "{}", one.note);
     }
+}
+
+fn reported(dir: &Path, texts: &[&str]) -> Report {
+    let options =
+        ReportOptions { thresholds: thresholds(texts), junit: Some(dir.join("out/junit.xml")), ..ReportOptions::default() };
+    report(dir, &options).expect("a readable run")
+}
+
+#[test]
+fn every_output_shows_pass_and_fail_first() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    sample::sample_run(dir.path());
+    let made = reported(dir.path(), &["p95<1s", "error_rate{collection=phi3}<1%", "service_p50<9ms", "p99.9<1s"]);
+    assert_eq!((made.overview.word.as_str(), made.overview.exit_code()), ("FAIL", 1));
+    assert!(
+        made.overview.sentence.contains("1 of 4 thresholds is missed. `service_p50<9ms` is missed: it is"),
+        "{}",
+        made.overview.sentence
+    );
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let order = |text: &str, first: &str, then: &str| text.find(first).expect(first) < text.find(then).expect(then);
+    assert!(order(&read("report.html"), "service_p50&lt;9ms</td>", "class=\"figures\""), "before the figures");
+    assert!(order(&read("report.md"), "## Thresholds", "| Figure |"), "before the figures");
+    let findings: Value = serde_json::from_str(&read("findings.json")).expect("JSON");
+    let first = &findings["thresholds"][2];
+    assert_eq!((&first["threshold"], &first["verdict"]), (&"service_p50<9ms".into(), &"fail".into()));
+    assert_eq!((&first["limit"], &first["unit"], &first["samples"]), (&9e6.into(), &"ns".into(), &1996.into()));
+    assert!(first["interval"]["low"].as_f64() < first["value"].as_f64(), "{first}");
+}
+
+#[test]
+fn a_run_keeps_what_it_was_asked_and_a_report_has_the_last_say() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let asked = serde_json::json!({ "thresholds": ["service_p50<9ms", "error_rate<1%"] });
+    let info = RunInfo { asked, ..sample::info(REQUESTS, RunStatus::Complete) };
+    sample::write_run(dir.path(), &info, (0..REQUESTS).map(sample::outcome));
+    let verdicts = |made: Report| made.thresholds.iter().map(|one| (one.threshold.to_string(), one.verdict)).collect::<Vec<_>>();
+    let kept = |text: &str, verdict| (text.to_owned(), verdict);
+    let made = reported(dir.path(), &[]);
+    assert_eq!(verdicts(made), [kept("service_p50<9ms", Verdict::Fail), kept("error_rate<1%", Verdict::Pass)]);
+    let made = reported(dir.path(), &["service_p50<12ms"]);
+    assert_eq!((made.overview.exit_code(), made.overview.word.as_str()), (0, "PASS"));
+    assert_eq!(verdicts(made), [kept("service_p50<12ms", Verdict::Pass), kept("error_rate<1%", Verdict::Pass)]);
+    let asked = serde_json::json!({ "thresholds": ["p95"] });
+    trace::write_run_info(dir.path(), &RunInfo { asked, ..info }).expect("room on the disk");
+    let said = report(dir.path(), &ReportOptions::default()).expect_err("no threshold").to_string();
+    assert!(said.starts_with("run.json, asked.thresholds: `p95` is no threshold"), "{said}");
+}
+
+/// Python's reader, which is not ours, finds the cases and counts that the document claims.
+#[test]
+fn junit_is_read_by_another_reader() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    sample::sample_run(dir.path());
+    reported(dir.path(), &["p95<1s", "error_rate{operation=\"a,\\\"b\"}<1%", "service_p50<9ms", "p99.9<1s"]);
+    let script = "
+import sys, xml.etree.ElementTree as tree
+root = tree.parse(sys.argv[1]).getroot()
+cases = root.findall('testsuite/testcase')
+claimed = [(node.get('tests'), node.get('failures'), node.get('errors'), node.get('skipped')) for node in [root, root.find('testsuite')]]
+print(root.tag, claimed, [c.get('name') + ' ' + '/'.join(n.tag for n in c) for c in cases])
+print([f.get('message') for f in root.iter('failure')][0])
+";
+    let python = std::process::Command::new("python3").args(["-c", script]).arg(dir.path().join("out/junit.xml")).output();
+    let python = python.expect("python3, which the tests need");
+    let said = String::from_utf8_lossy(&python.stdout);
+    assert_eq!(
+        said.lines().next().unwrap_or_default(),
+        "testsuites [('5', '2', '0', '1'), ('5', '2', '0', '1')] ['the generator kept up system-out', 'p95<1s system-out', \
+         'error_rate{operation=\"a,\\\\\"b\"}<1% failure/system-out', 'service_p50<9ms failure/system-out', 'p99.9<1s skipped/system-out']",
+        "{}",
+        String::from_utf8_lossy(&python.stderr)
+    );
+    assert!(said.lines().nth(1).is_some_and(|line| line.contains("is missed: no request of the run has operation")), "{said}");
 }

@@ -9,6 +9,7 @@ mod output;
 mod parse;
 mod rate;
 mod selection;
+mod thresholds;
 mod traffic;
 mod verb;
 

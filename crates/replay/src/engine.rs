@@ -460,6 +460,7 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         "think_speed": options.think_speed().map(|speed| if speed.is_finite() { json!(speed) } else { json!("max") }),
         "duration_ns": options.duration.map(whole_ns),
         "abort_when": options.abort_when,
+        "thresholds": options.thresholds,
         "timeout_ns": whole_ns(options.timeout),
         "workers": options.workers(),
         "max_connections": options.connections_max,

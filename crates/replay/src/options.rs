@@ -61,6 +61,8 @@ pub struct ReplayOptions {
     pub allow_writes: bool,
     /// Any of these ends the run; at most [`CONDITIONS_MAX`].
     pub abort_when: Vec<Condition>,
+    /// What the run has to hold, as it is written after `--threshold`: kept for whoever judges it.
+    pub thresholds: Vec<String>,
     /// From being taken up to the whole answer.
     pub timeout: Duration,
     /// Waits until the targets answer.
@@ -110,6 +112,7 @@ impl Default for ReplayOptions {
             comparison: None,
             allow_writes: false,
             abort_when: Vec::new(),
+            thresholds: Vec::new(),
             timeout: Duration::from_secs(30),
             wait_ready: None,
             check_collections: true,

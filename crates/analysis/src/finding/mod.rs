@@ -7,6 +7,7 @@ mod endurance;
 mod generator;
 mod latency;
 mod run;
+mod thresholds;
 mod throughput;
 
 use serde::Serialize;
@@ -97,6 +98,7 @@ struct Rule {
 const FINDINGS: &[Rule] = &[
     Rule { id: "complete", judge: |analysis| Some(run::complete(analysis)) },
     Rule { id: "generator", judge: |analysis| Some(generator::generator(analysis)) },
+    Rule { id: "thresholds", judge: thresholds::thresholds },
     Rule { id: "timing", judge: |analysis| Some(generator::timing(analysis)) },
     Rule { id: "answers", judge: |analysis| Some(answers::answers(analysis)) },
     Rule { id: "agreement", judge: |analysis| Some(answers::agreement(analysis)) },

@@ -28,27 +28,31 @@ pub(crate) fn html(page: &Page) -> Result<String> {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <title>{word}: {title}</title>\n<style>\n{STYLE}{variables}\n</style>\n</head>\n<body>\n{}{}{}\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-        head(page),
+        head(page)?,
         main(page)?,
         foot(page)
     ))
 }
 
-fn head(page: &Page) -> String {
+fn head(page: &Page) -> Result<String> {
     let overview = &page.overview;
     let (verdict, word) = (overview.verdict.as_str(), &overview.word);
     let sentence = escape(overview.sentence.trim_start_matches("INVALID: "));
     let figures: String = overview.figures.iter().map(figure).collect();
     let link = |part: &Part| format!("<a href=\"#{}\">{}</a>\n", escape(&part.id), escape(&part.title));
     let links: String = page.filled().map(link).collect();
+    let mut leading = String::new();
+    for part in page.leading() {
+        leading += &self::part(page, part)?;
+    }
     let title = escape(&page.title);
-    format!(
+    Ok(format!(
         "<header>\n<p class=\"kicker\">{}</p>\n<h1>{title}</h1>\n\
-         <div class=\"verdict {verdict}\"><strong>{word}</strong><p>{sentence}</p></div>\n\
+         <div class=\"verdict {verdict}\"><strong>{word}</strong><p>{sentence}</p></div>\n{leading}\
          <ul class=\"figures\">\n{figures}</ul>\n{}</header>\n<nav aria-label=\"Sections\">\n{links}</nav>\n",
         page.kicker,
         run_card(&page.card)
-    )
+    ))
 }
 
 fn figure(figure: &crate::overview::Figure) -> String {
@@ -77,13 +81,17 @@ fn run_card(shown: &Card) -> String {
 fn main(page: &Page) -> Result<String> {
     let mut out = "<main>\n".to_owned();
     for part in page.filled() {
-        out += &format!("<section id=\"{}\">\n<h2>{}</h2>\n", escape(&part.id), escape(&part.title));
-        for block in &part.blocks {
-            out += &self::block(page, block)?;
-        }
-        out += "</section>\n";
+        out += &self::part(page, part)?;
     }
     Ok(out + "</main>\n")
+}
+
+fn part(page: &Page, part: &Part) -> Result<String> {
+    let mut out = format!("<section id=\"{}\">\n<h2>{}</h2>\n", escape(&part.id), escape(&part.title));
+    for block in &part.blocks {
+        out += &self::block(page, block)?;
+    }
+    Ok(out + "</section>\n")
 }
 
 fn foot(page: &Page) -> String {

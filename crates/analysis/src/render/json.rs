@@ -62,6 +62,9 @@ pub(crate) fn document(analysis: &Analysis, findings: &[Finding], overview: &Ove
         "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },
         "resources": analysis.resources,
     });
+    if !analysis.thresholds.is_empty() {
+        document["thresholds"] = json!(analysis.thresholds);
+    }
     if analysis.phases.has_warmup() {
         document["warmup"] =
             json!({ "until_ns": analysis.phases.warmup_ns, "requests": analysis.whole.requests - totals.requests });

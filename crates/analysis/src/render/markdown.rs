@@ -1,7 +1,7 @@
 //! `report.md`: the report as a comment on a pull request, without pictures.
 
 use super::card;
-use crate::page::{Card, Page};
+use crate::page::{Card, Page, Part};
 use crate::section::{Block, Cell, Column, Table};
 
 /// Rows of a table; the rest is in the JSON file.
@@ -10,13 +10,7 @@ const ROWS_MAX: usize = 20;
 /// The whole document.
 pub(crate) fn markdown(page: &Page) -> String {
     let mut out = head(page);
-    for part in page.filled() {
-        out += &format!("\n## {}\n", escape(&part.title));
-        for block in &part.blocks {
-            out.push('\n');
-            out += &self::block(page, block);
-        }
-    }
+    page.filled().for_each(|part| out += &self::part(page, part));
     out += &run(page);
     out
 }
@@ -24,11 +18,20 @@ pub(crate) fn markdown(page: &Page) -> String {
 fn head(page: &Page) -> String {
     let overview = &page.overview;
     let mut out = format!("# {}: {}\n\n{}\n\n", overview.word, escape(&page.title), escape(&overview.sentence));
+    let leading: String = page.leading().map(|part| self::part(page, part)).collect();
+    if !leading.is_empty() {
+        out += &format!("{}\n", leading.trim_start());
+    }
     out += "| Figure | Value | |\n|---|---:|---|\n";
     for figure in &overview.figures {
         out += &format!("| {} | {} | {} |\n", escape(&figure.name), escape(&figure.value), escape(&figure.note));
     }
     out
+}
+
+fn part(page: &Page, part: &Part) -> String {
+    let blocks: String = part.blocks.iter().map(|block| format!("\n{}", self::block(page, block))).collect();
+    format!("\n## {}\n{blocks}", escape(&part.title))
 }
 
 fn block(page: &Page, block: &Block) -> String {

@@ -78,10 +78,18 @@ impl Judged {
     pub fn shown(&self) -> String {
         match (self.value, self.verdict) {
             (Some(value), _) => shown(self.unit, value),
-            (None, Verdict::Invalid) => "not judged".to_owned(),
+            (None, Verdict::Invalid) => "–".to_owned(),
             (None, Verdict::Fail) => "no request".to_owned(),
             (None, _) => crate::section::INSUFFICIENT.to_owned(),
         }
+    }
+
+    /// Value, interval and samples, and what they are computed from.
+    #[must_use]
+    pub fn figures(&self) -> String {
+        let interval = self.interval.map(|ends| format!(", 95 % interval {}", shown_interval(self.unit, ends.low, ends.high)));
+        let note = if self.note.is_empty() { String::new() } else { format!("; {}", self.note) };
+        format!("{}{}, from {} ({}){note}", self.shown(), interval.unwrap_or_default(), self.samples, self.evidence)
     }
 
     /// A sentence that says what was wanted and what was found.
@@ -358,7 +366,7 @@ fn peak(within: &Within<'_>, series: &str, whole: Option<f64>) -> Result<Measure
     let to_ns = totals.last_done_ns.unwrap_or(totals.last_due_ns);
     let found = target_peak(&within.run, series, totals.first_due_ns, to_ns)?;
     Ok(found.map_or_else(
-        || Measured::insufficient(0, "no probe watched the target; replay with --watch pid:NUMBER or command:NAME".to_owned()),
+        || Measured::insufficient(0, "no probe watched the target; replay with --probe pid:NUMBER or command:NAME".to_owned()),
         |(peak, readings)| Measured::new(Some(peak / whole.unwrap_or(1.0)), readings),
     ))
 }

@@ -79,6 +79,8 @@ pub struct Figure {
     pub about: &'static str,
     /// The columns it is computed from.
     pub evidence: &'static str,
+    /// The option of `replay` without which there is nothing to measure.
+    pub needs: Option<&'static str>,
     pub(super) measure: fn(&Within<'_>) -> Result<Measured>,
 }
 
@@ -89,6 +91,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Share,
         about: "share of the requests without a good answer",
         evidence: "outcomes: ok",
+        needs: None,
         measure: judge::error_rate,
     },
     Figure {
@@ -96,6 +99,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::PerS,
         about: "answers per second, good or bad",
         evidence: "outcomes: answers / (last done_ns − first due_ns)",
+        needs: None,
         measure: judge::throughput,
     },
     Figure {
@@ -103,6 +107,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::PerS,
         about: "good answers per second",
         evidence: "outcomes: ok / (last done_ns − first due_ns)",
+        needs: None,
         measure: judge::goodput,
     },
     Figure {
@@ -110,6 +115,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::PerS,
         about: "requests sent per second",
         evidence: "outcomes: sends / (last sent_ns − first sent_ns)",
+        needs: None,
         measure: judge::achieved,
     },
     Figure {
@@ -117,6 +123,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Requests,
         about: "requests that were due",
         evidence: "outcomes: rows",
+        needs: None,
         measure: judge::count,
     },
     Figure {
@@ -124,6 +131,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Share,
         about: "share of the seconds with requests due in which at least one of these got a good answer",
         evidence: "outcomes: ok by whole seconds of due_ns",
+        needs: None,
         measure: judge::availability,
     },
     Figure {
@@ -131,6 +139,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Share,
         about: "share of the recorded ids found again, on average over the answers",
         evidence: "outcomes: recall",
+        needs: Some("--compare"),
         measure: judge::recall,
     },
     Figure {
@@ -138,6 +147,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Share,
         about: "share of the compared answers that agree with the recorded ones",
         evidence: "outcomes: match",
+        needs: Some("--compare"),
         measure: judge::match_rate,
     },
     Figure {
@@ -145,6 +155,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Cores,
         about: "most processor cores in use by the target",
         evidence: "resources: cpu_cores of the target",
+        needs: Some("--probe"),
         measure: judge::cpu,
     },
     Figure {
@@ -152,6 +163,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Share,
         about: "most of the machine's processor cores in use by the target",
         evidence: "resources: cpu_cores of the target; run.json: host.cores",
+        needs: Some("--probe"),
         measure: judge::cpu_share,
     },
     Figure {
@@ -159,6 +171,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Bytes,
         about: "most resident memory of the target",
         evidence: "resources: rss_bytes of the target",
+        needs: Some("--probe"),
         measure: judge::memory,
     },
     Figure {
@@ -166,6 +179,7 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Share,
         about: "most of the machine's memory in use by the target",
         evidence: "resources: rss_bytes of the target; run.json: host.memory_bytes",
+        needs: Some("--probe"),
         measure: judge::memory_share,
     },
 ];
@@ -197,6 +211,12 @@ impl Metric {
             }
         }
         Err(wrong.unwrap_or_else(|| unknown(name)))
+    }
+
+    /// Whether there is one of that name.
+    #[must_use]
+    pub fn is_known(name: &str) -> bool {
+        !Self::named(name).is_empty()
     }
 
     /// Every metric of that name.

@@ -3,6 +3,7 @@
 //! A threshold is a metric ([`metric`]), the requests it is about ([`Scope`]), and a limit, or two where a value between them is still
 //! acceptable: `p95<20ms|50ms`. [`Thresholds::judge`] holds a run against them.
 
+mod file;
 mod judge;
 pub mod metric;
 mod show;
@@ -17,6 +18,7 @@ pub use self::judge::{Band, Judged};
 pub use self::metric::Metric;
 pub use self::show::{section, table, terminal};
 use crate::scope::Scope;
+use crate::{Error, Result};
 
 /// How a threshold is written, for the sentence that says one was not.
 const SHAPE: &str = "write METRIC{collection=NAME,…}<VALUE, for example 'p95<20ms' or 'error_rate{phase=stress}<0.1%'";
@@ -82,7 +84,13 @@ impl Threshold {
     ///
     /// # Errors
     /// A sentence where good is not the stricter of the two.
-    pub fn new(metric: Metric, scope: Scope, comparator: Comparator, limit: f64, good: Option<f64>) -> Result<Self, String> {
+    pub fn new(
+        metric: Metric,
+        scope: Scope,
+        comparator: Comparator,
+        limit: f64,
+        good: Option<f64>,
+    ) -> std::result::Result<Self, String> {
         let made = Self { metric, scope, comparator, limit, good };
         let stricter = |good: f64| if comparator.is_ceiling() { good < limit } else { good > limit };
         if good.is_some_and(|good| !stricter(good)) {
@@ -102,7 +110,7 @@ impl FromStr for Threshold {
     type Err = String;
 
     /// `METRIC<VALUE`, `METRIC{key=value,…}<=VALUE`, `METRIC>GOOD|ACCEPTABLE`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let shape = || format!("`{text}` is no threshold; {SHAPE}");
         let name_end = text.find(['{', '<', '>', '=']).ok_or_else(shape)?;
         let (name, rest) = (text[..name_end].trim(), text[name_end..].trim());
@@ -135,7 +143,7 @@ impl fmt::Display for Threshold {
 }
 
 impl Serialize for Threshold {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
@@ -150,7 +158,7 @@ impl Thresholds {
     ///
     /// # Errors
     /// A sentence that names two about the same.
-    pub fn new(all: impl IntoIterator<Item = Threshold>) -> Result<Self, String> {
+    pub fn new(all: impl IntoIterator<Item = Threshold>) -> std::result::Result<Self, String> {
         let mut kept = Self::default();
         for threshold in all {
             match kept.0.iter().find(|one| one.is_about_the_same(&threshold)) {
@@ -165,10 +173,20 @@ impl Thresholds {
     /// Those that were asked of a run when it was made (`asked.thresholds` of `run.json`).
     ///
     /// # Errors
-    /// A sentence where one of them cannot be read.
-    pub fn of_run(info: &RunInfo) -> Result<Self, String> {
+    /// [`Error::Asked`] where one of them cannot be read.
+    pub fn of_run(info: &RunInfo) -> Result<Self> {
         let words = info.asked["thresholds"].as_array().map(Vec::as_slice).unwrap_or_default();
-        Self::new(words.iter().map(|word| word.as_str().unwrap_or_default().parse()).collect::<Result<Vec<_>, _>>()?)
+        let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap_or_default()).collect();
+        Self::of_words(&words).map_err(|reason| Error::Asked { option: "run.json, asked.thresholds", reason })
+    }
+
+    /// As [`Thresholds::words`] writes them.
+    ///
+    /// # Errors
+    /// A sentence where one of them cannot be read.
+    pub fn of_words(words: &[impl AsRef<str>]) -> std::result::Result<Self, String> {
+        let read = words.iter().map(|word| word.as_ref().parse());
+        Self::new(read.collect::<std::result::Result<Vec<_>, _>>()?)
     }
 
     /// These, and of the others those that are not about the same as one of these.
@@ -178,6 +196,19 @@ impl Thresholds {
             others.0.into_iter().filter(|other| !self.0.iter().any(|one| one.is_about_the_same(other))).collect();
         self.0.extend(kept);
         self
+    }
+
+    /// Refuses what a replay without these options could not measure.
+    ///
+    /// # Errors
+    /// A sentence that names the threshold and the option.
+    pub fn check(&self, watches: bool, compares: bool) -> std::result::Result<(), String> {
+        let missing = |option: &str| (option == "--probe" && !watches) || (option == "--compare" && !compares);
+        let needs = |threshold: &Threshold| if let Metric::Figure(figure) = threshold.metric { figure.needs } else { None };
+        match self.iter().find_map(|threshold| Some((threshold, needs(threshold).filter(|option| missing(option))?))) {
+            None => Ok(()),
+            Some((threshold, option)) => Err(format!("`{threshold}` cannot be measured without {option}")),
+        }
     }
 
     /// Whether there are none.

@@ -118,3 +118,102 @@ proptest! {
         }
     }
 }
+
+fn yaml(text: &str) -> Vec<String> {
+    Thresholds::parse_yaml(text).unwrap_or_else(|reason| panic!("{reason}\n{text}")).words()
+}
+
+#[test]
+fn a_file_says_it_in_words_that_people_know() {
+    let text = "
+overall:
+  max_response_time:
+    - { percentile: 50, limit: 20ms }
+    - { percentile: 99.9, good: 100ms, acceptable: 250ms }
+  max_error_rate: 0.1%
+  min_throughput: 500/s
+  max_cpu_usage: 80%
+  max_memory_usage: 2GiB
+  availability: { good: 99.9%, acceptable: 99% }
+collections:
+  products:
+    max_response_time: 1s
+    operations:
+      'POST /collections/{}/points':
+        max_service_p95: 50ms
+phases:
+  stress:
+    max_error_rate: 5 %
+thresholds:
+  - count{effect=read}>1000
+";
+    assert_eq!(
+        yaml(text),
+        [
+            "p50<=20ms",
+            "p99.9<=100ms|250ms",
+            "error_rate<=0.1%",
+            "throughput>=500/s",
+            "cpu<=80%",
+            "memory<=2GiB",
+            "availability>=99.9%|99%",
+            "max{collection=products}<=1s",
+            "service_p95{collection=products,operation=POST /collections/{}/points}<=50ms",
+            "error_rate{phase=stress}<=5%",
+            "count{effect=read}>1000",
+        ]
+    );
+    assert_eq!(yaml("max_p95: 20ms"), ["p95<=20ms"], "what stands outside a section is about all");
+    assert!(yaml("").is_empty() && yaml("# nothing\n").is_empty() && yaml("overall:\n").is_empty());
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_with_its_place() {
+    for (text, wanted) in [
+        (
+            "overall:\n  max_respons_time: 5ms",
+            "line 2, column 3: there is no `max_respons_time` (did you mean `max_response_time`?)",
+        ),
+        ("overal:\n  max_p95: 5ms", "line 1, column 1: there is no `overal` (did you mean `overall`?)"),
+        ("overall:\n  max_error_rate: lots", "line 2, column 19: error_rate: wanted a share such as 20% or 0.2, found `lots`"),
+        ("max_p95: 20", "line 1, column 10: p95: wanted a time with its unit such as 250ms, found `20`"),
+        ("max_p95: {percentil: 9}", "line 1, column 11: there is no `percentil` (did you mean `percentile`?)"),
+        ("max_response_time: {percentil: 9}", "did you mean `percentile`?"),
+        ("max_error_rate: {percentile: 9, limit: 1%}", "line 1, column 18: only a response time has a percentile"),
+        ("max_response_time: {percentile: 99}", "line 1, column 20: a limit is missing"),
+        ("max_p95: {good: 20ms, acceptable: 10ms}", "good has to be stricter than acceptable"),
+        ("max_p95: {poor: 20ms, acceptable: 10ms}", "line 1, column 11: poor is whatever is worse"),
+        ("max_p95: 1ms\nmax_p95: 2ms", "line 2, column 1: `max_p95` stands twice"),
+        ("effects:\n  reed:\n    max_p95: 1ms", "line 2, column 3: `reed` is no effect"),
+        ("thresholds:\n  - p95<1ms\n  - p95", "line 3, column 5: `p95` is no threshold"),
+        ("thresholds: p95<1ms", "line 1, column 13: wanted a list of thresholds"),
+        ("collections: [a]", "line 1, column 14: wanted a name and its limits"),
+        ("max_p95: 1ms\nthresholds: [p95<2ms]", "the thresholds `p95<=1ms` and `p95<2ms` are about the same"),
+        ("max_p95: &x 1ms\nmax_p99: *x", "line 2, column 10: references"),
+        ("max_p95: *x", "line 1, column 10: "),
+        ("a: [1, 2", "line "),
+        ("- max_p95: 1ms", "line 1, column 1: wanted limits"),
+        ("max_p95: 1ms\n---\nmax_p99: 1ms", "a second document"),
+        ("max_p95: [[[[[[[[[[[1ms]]]]]]]]]]]", "nested too deeply"),
+    ] {
+        let said = Thresholds::parse_yaml(text).expect_err(text);
+        assert!(said.contains(wanted), "{text}\n{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_beforehand() {
+    let all = Thresholds::new(["cpu<80%", "recall>90%", "p95<1s"].map(threshold)).unwrap();
+    assert!(all.check(true, true).is_ok());
+    assert_eq!(all.check(false, true).unwrap_err(), "`cpu<80%` cannot be measured without --probe");
+    assert_eq!(all.check(true, false).unwrap_err(), "`recall>90%` cannot be measured without --compare");
+}
+
+proptest! {
+    #[test]
+    fn no_file_is_too_odd(text in "[-a-z0-9:{}\\[\\],&*|>% \n\"'#]{0,60}") {
+        if let Err(reason) = Thresholds::parse_yaml(&text) {
+            prop_assert!(!reason.is_empty());
+        }
+    }
+}

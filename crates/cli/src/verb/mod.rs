@@ -83,7 +83,7 @@ verbs! {
     #[command(after_help = replay::example())]
     Replay(replay),
     /// Compute findings and a report from a run
-    #[command(after_help = report::EXAMPLE)]
+    #[command(after_help = report::example())]
     Report(report),
     /// Put the folder of a run into one file, for keeping
     #[command(after_help = pack::EXAMPLE)]

@@ -13,8 +13,9 @@ use super::series::Asked;
 use super::{Done, series};
 use crate::failure::Failure;
 use crate::rate::{self, RateWords};
+use crate::thresholds::{Held, ThresholdWords};
 use crate::traffic::{Kind, TrafficWords};
-use crate::{interrupt, output, parse};
+use crate::{interrupt, output, parse, thresholds};
 
 const EXAMPLE: &str = "Examples:
   rehearsal serve vectors --listen 127.0.0.1:6333 &
@@ -22,7 +23,8 @@ const EXAMPLE: &str = "Examples:
   rehearsal setup nine.parquet --target http://127.0.0.1:6333
   rehearsal replay nine.parquet --target http://127.0.0.1:6333 --speed 2 -o reports/first
   rehearsal replay nine.parquet --target http://127.0.0.1:6333 --loop forever --duration 30s \\
-    --abort-when 'error_rate>20%/10s' --abort-when 'p99>2s/10s' -o reports/guarded
+    --abort-when 'error_rate>20%/10s' --abort-when 'p99>2s/10s' \\
+    --threshold 'p95<20ms' --threshold 'error_rate<0.1%' -o reports/guarded
   rehearsal serve vectors --listen 127.0.0.1:6334 &
   rehearsal setup nine.parquet --target http://127.0.0.1:6334
   rehearsal replay nine.parquet --against old=http://127.0.0.1:6333,new=http://127.0.0.1:6334 \\
@@ -32,7 +34,7 @@ const EXAMPLE: &str = "Examples:
 
 /// Examples, and the profiles there are.
 pub fn example() -> String {
-    format!("{EXAMPLE}\n\n{}", rate::profiles())
+    format!("{EXAMPLE}\n\n{}\n\n{}", rate::profiles(), thresholds::metrics())
 }
 
 /// Words of `replay`.
@@ -69,6 +71,11 @@ pub struct Words {
     /// lateness_p99
     #[arg(long, value_name = "CONDITION")]
     abort_when: Vec<Condition>,
+    #[command(flatten)]
+    thresholds: ThresholdWords,
+    /// Write pass and fail of the run and of each threshold as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Refuse a schedule whose peak is above this, requests per second
     #[arg(long, value_name = "PER_SECOND")]
     max_rate: Option<f64>,
@@ -86,9 +93,10 @@ pub struct Words {
 pub fn run(words: Words) -> Result<Done, Failure> {
     let (dry_run, json) = (words.dry_run, words.json);
     let (against, repeat, interleave) = (words.against.clone(), words.repeat, words.interleave);
+    let junit = words.junit.clone();
     let options = options(words)?;
     if !against.is_empty() || repeat != 1 || interleave {
-        return series::run(&Asked { against, repeat, interleave, dry_run, json }, &options);
+        return series::run(&Asked { against, repeat, interleave, dry_run, json, junit }, &options);
     }
     let plan = replay::preflight(&options)?;
     plan.check(&options)?;
@@ -101,8 +109,30 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     plan.check_targets(&options, &stop)?;
     output::complain(&announcement(&options, &plan));
     let summary = replay_with_progress(&options, &plan, &stop, "")?;
-    output::say(&if json { serde_json::to_string_pretty(&summary)? } else { account(&options, &summary) })?;
-    Ok(if is_finding(&summary) { Done::Finding } else { Done::Fine })
+    let held = judge(&options, junit.is_some());
+    say(&options, &summary, held.as_ref().ok(), json)?;
+    let held = held?;
+    if let Some(path) = junit {
+        analysis::junit::write(&path, held.suite.as_slice())?;
+    }
+    Ok(if is_finding(&summary) || held.is_finding() { Done::Finding } else { Done::Fine })
+}
+
+/// How a run that is over stands to what it was asked, where it was asked anything.
+pub(super) fn judge(options: &ReplayOptions, as_tests: bool) -> Result<Held, Failure> {
+    if options.thresholds.is_empty() && !as_tests { Ok(Held::default()) } else { Held::load(&options.out) }
+}
+
+fn say(options: &ReplayOptions, summary: &RunSummary, held: Option<&Held>, json: bool) -> Result<(), Failure> {
+    let judged = held.map(|held| held.judged.as_slice()).unwrap_or_default();
+    if !json {
+        return output::say(&format!("{}{}", analysis::threshold::terminal(judged), account(options, summary)));
+    }
+    let mut said = serde_json::to_value(summary)?;
+    if !judged.is_empty() {
+        said["thresholds"] = serde_json::to_value(judged)?;
+    }
+    output::say(&serde_json::to_string_pretty(&said)?)
 }
 
 /// Whether a run ends with exit code 1.
@@ -122,7 +152,10 @@ fn options(words: Words) -> Result<ReplayOptions, Failure> {
     let passes = words.passes.unwrap_or(if stay { Passes::Forever } else { Passes::default() });
     let options = words.traffic.options(pace, pacing, passes, out)?;
     let (duration, rate_max_per_s, abort_when) = (words.duration, words.max_rate, words.abort_when);
-    Ok(ReplayOptions { duration, rate_max_per_s, abort_when, ..options })
+    let thresholds = words.thresholds.taken()?;
+    let checked = thresholds.check(!options.probes.is_empty(), options.comparison.is_some());
+    checked.map_err(|reason| Failure::new(format!("--threshold: {reason}")))?;
+    Ok(ReplayOptions { duration, rate_max_per_s, abort_when, thresholds: thresholds.words(), ..options })
 }
 
 /// How fast, and what `--pacing` and the options of users say together.

@@ -7,10 +7,17 @@ use clap::Args;
 
 use super::Done;
 use crate::failure::Failure;
-use crate::output;
+use crate::thresholds::ThresholdWords;
+use crate::{output, thresholds};
 
-pub const EXAMPLE: &str = "Example:
-  rehearsal report reports/first";
+const EXAMPLE: &str = "Examples:
+  rehearsal report reports/first
+  rehearsal report reports/first --threshold 'p95<20ms' --threshold 'error_rate<0.1%' --junit junit.xml";
+
+/// Examples, and what thresholds can be about.
+pub fn example() -> String {
+    format!("{EXAMPLE}\n\n{}", thresholds::metrics())
+}
 
 /// Words of `report`.
 #[derive(Args)]
@@ -23,6 +30,11 @@ pub struct Words {
     /// Write stats.csv, stats_history.csv and failures.csv as well
     #[arg(long)]
     csv: bool,
+    #[command(flatten)]
+    thresholds: ThresholdWords,
+    /// Write pass and fail of the run and of each threshold as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
@@ -34,11 +46,14 @@ pub fn run(words: Words) -> Result<Done, Failure> {
         output::say(&format!("{} listed in {}", analysis::units::counted(index.entries as u64, "folder"), index.html.display()))?;
         return Ok(Done::Fine);
     }
-    let report = analysis::report(&words.run, &ReportOptions { out: words.output, csv: words.csv })?;
+    let thresholds = words.thresholds.taken()?;
+    let options = ReportOptions { out: words.output, csv: words.csv, thresholds, junit: words.junit };
+    let report = analysis::report(&words.run, &options)?;
     let text = if words.json {
         std::fs::read_to_string(report.html.with_file_name("findings.json"))?
     } else {
-        format!("{}report: {}", report.overview.terminal(), report.html.display())
+        let thresholds = analysis::threshold::terminal(&report.thresholds);
+        format!("{thresholds}{}report: {}", report.overview.terminal(), report.html.display())
     };
     output::say(&text)?;
     Ok(if report.overview.exit_code() == 0 { Done::Fine } else { Done::Finding })

@@ -1,7 +1,7 @@
 //! `replay --repeat` and `--against`: several runs, and which of them belong together.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use analysis::units;
 use replay::series::{self, Side};
@@ -27,6 +27,8 @@ pub struct Asked {
     pub dry_run: bool,
     /// Print the result as JSON.
     pub json: bool,
+    /// Where pass and fail of every run go as JUnit XML.
+    pub junit: Option<PathBuf>,
 }
 
 /// What the runs of each side need, by its label.
@@ -83,21 +85,30 @@ fn said_beforehand(asked: &Asked, series: &Series, plan: &Preflight) -> Result<D
 /// Makes one run after the other, until all are made, or one is stopped or aborted; the worst of them decides.
 fn make(asked: &Asked, series: &mut Series, prepared: &Prepared, out: &Path, stop: &Stop) -> Result<Done, Failure> {
     let mut done = Done::Fine;
+    let mut suites = Vec::new();
     for index in 0..series.runs.len() {
         let made = make_one(series, index, prepared, out, stop);
         let (status, invalid) = made.as_ref().map_or((RunStatus::Failed, false), |made| (made.status, made.is_invalid()));
         series.note(index, status, invalid);
         series.write(out)?;
         let summary = made?;
+        let run = ReplayOptions { out: out.join(&series.runs[index].folder), ..prepared[&series.runs[index].label].0.clone() };
+        let held = replaying::judge(&run, asked.junit.is_some())?;
         if !asked.json {
-            output::say(&line(&series.runs[index].folder, &summary))?;
+            let thresholds = analysis::threshold::terminal(&held.judged);
+            output::say(&format!("{thresholds}{}", line(&series.runs[index].folder, &summary)))?;
         }
-        if replaying::is_finding(&summary) {
+        let missed = held.is_finding();
+        suites.extend(held.suite);
+        if replaying::is_finding(&summary) || missed {
             done = Done::Finding;
         }
         if stop.asked() || summary.aborted.is_some() {
             break;
         }
+    }
+    if let Some(path) = &asked.junit {
+        analysis::junit::write(path, &suites)?;
     }
     Ok(done)
 }
