@@ -44,7 +44,7 @@ pub struct Objective {
 /// # Errors
 /// As [`Thresholds::judge`].
 pub fn judge(run: &Run, thresholds: &Thresholds) -> Result<Vec<Kept>> {
-    let own = Thresholds::of_run(&run.info).map_err(crate::Error::Refused)?;
+    let own = Thresholds::of_run(&run.info)?;
     let thresholds = thresholds.clone().over(own);
     if thresholds.is_empty() {
         return Ok(Vec::new());

@@ -25,7 +25,7 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
     page::write(&out.join("findings.json"), &findings_json(&info, &page.overview))?;
-    Ok(Report { overview: page.overview, findings: page.findings, html })
+    Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), html })
 }
 
 fn page(info: &SearchInfo) -> Page {

@@ -8,7 +8,11 @@ use crate::section::{Block, Cell, Column, Table};
 #[must_use]
 pub fn table(judged: &[Judged]) -> Table {
     Table {
-        title: format!("Thresholds: {} of {} hold", judged.iter().filter(|one| one.verdict == Verdict::Pass).count(), judged.len()),
+        title: format!(
+            "Thresholds: {} of {} hold",
+            judged.iter().filter(|one| one.verdict == Verdict::Pass).count(),
+            judged.len()
+        ),
         folded: false,
         columns: vec![Column::Text("Verdict"), Column::Text("Threshold"), Column::Figure("Measured"), Column::Text("Note")],
         rows: judged.iter().map(row).collect(),

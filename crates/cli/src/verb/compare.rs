@@ -6,12 +6,12 @@ use analysis::compare::accept::Accepted;
 use analysis::compare::baseline::{Shelf, resolve};
 use analysis::compare::source::Sides;
 use analysis::compare::{CompareOptions, compare};
-use analysis::threshold::{Threshold, Thresholds};
 use clap::{Args, ValueEnum};
 use stats::compare::Outcome;
 
 use super::{Done, baseline};
 use crate::failure::Failure;
+use crate::thresholds::ThresholdWords;
 use crate::{output, parse};
 
 pub const EXAMPLE: &str = "Examples:
@@ -44,9 +44,8 @@ pub struct Words {
     /// From which change on a figure matters: p99=15%, error_rate=0.1% (may be repeated) [default: p50 5%, p99 10%, throughput 5%, error_rate 0.5%]
     #[arg(long, value_name = "FIGURE=SHARE", value_parser = relevant)]
     relevant: Vec<(String, f64)>,
-    /// A threshold that neither side was held against when it ran: 'p99{collection=NAME}<20ms' (may be repeated)
-    #[arg(long, value_name = "THRESHOLD")]
-    threshold: Vec<Threshold>,
+    #[command(flatten)]
+    thresholds: ThresholdWords,
     /// Known changes that are accepted until a day, in a YAML file
     #[arg(long, value_name = "FILE")]
     accept: Option<PathBuf>,
@@ -99,7 +98,7 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     let options = CompareOptions {
         figures: words.figure,
         relevant: words.relevant,
-        thresholds: Thresholds::new(words.threshold).map_err(Failure::new)?,
+        thresholds: words.thresholds.taken()?,
         accepted: words.accept.as_deref().map(Accepted::load).transpose()?.unwrap_or_default(),
         now_unix_ns: replay::unix_ns(),
         anyway: words.anyway,
