@@ -428,6 +428,99 @@ fn a_redis_server_is_asked_for_its_figures() {
     }
 }
 
+/// A PostgreSQL server of its own that is stopped with this.
+struct Postgres {
+    _server: Stopped,
+    port: String,
+    tools: PathBuf,
+}
+
+const PG_PASSWORD: &str = "s3cret-word";
+
+impl Postgres {
+    /// `None` where PostgreSQL is not installed, which is said aloud. It refuses to run as root, so then it runs as the user `postgres`.
+    fn start(dir: &Path) -> Option<Self> {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let tools = versions.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("postgres").exists()).max();
+        if missing("postgresql", tools.is_some()) {
+            return None;
+        }
+        let (tools, data, port) = (tools?, dir.join("data"), free_port().to_string());
+        std::fs::create_dir(&data).unwrap();
+        std::fs::write(dir.join("password"), PG_PASSWORD).unwrap();
+        let root = rustix::process::getuid().is_root();
+        if root {
+            let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(dir, open).unwrap();
+            assert!(Command::new("chown").arg("postgres").arg(&data).status().unwrap().success());
+        }
+        let as_user = |tool: &str| {
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL"]);
+            if root {
+                command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+            }
+            command.arg("--").arg(tools.join(tool)).arg("-D").arg(&data).current_dir("/").stdin(Stdio::null());
+            command
+        };
+        let mut make = as_user("initdb");
+        make.args(["-U", "rehearsal", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C"]);
+        let _ = finish(make.arg(format!("--pwfile={}", text(&dir.join("password"))))).expect_code(0);
+        let mut serve = as_user("postgres");
+        serve.args(["-p", &port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "unix_socket_directories="]);
+        let server = Stopped(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let postgres = Self { _server: server, port, tools };
+        wait_for(|| postgres.says("select 1").0 == Some(0));
+        Some(postgres)
+    }
+
+    /// Exit code and output of `psql`.
+    fn says(&self, question: &str) -> (Option<i32>, String) {
+        let mut psql = Command::new(self.tools.join("psql"));
+        psql.args(["-h", "127.0.0.1", "-p", &self.port, "-U", "rehearsal", "-d", "postgres", "-Atc", question]);
+        let finished = finish(psql.env("PGPASSWORD", PG_PASSWORD).stdin(Stdio::null()));
+        (finished.code, finished.out.trim().to_owned())
+    }
+}
+
+#[test]
+fn a_postgresql_server_is_asked_for_its_statistics() {
+    let Some(python) = python() else { return };
+    let dir = folder();
+    let Some(postgres) = Postgres::start(dir.path()) else { return };
+    let trace = trace_of(dir.path(), 150, 50);
+    let server = Server::testbed(&["queue"]);
+    assert_eq!(postgres.says("create table t as select generate_series(1, 1000) as n").0, Some(0));
+    let source = format!("postgres://rehearsal@127.0.0.1:{}/postgres", postgres.port);
+    let out = dir.path().join("run");
+    let words = ["replay", text(&trace), "--target", &server.url(), "--no-check", "-o", text(&out), "--probe", &source];
+    let more = ["--probe-every", "200ms", "--derive", "hits=ratio(blks_hit,sum(blks_hit,blks_read))"];
+    let words = [&words[..], &more[..]].concat();
+    // Without the password nothing is sent.
+    run(&words).expect_sentence(2, &["--probe", &source, "password"]);
+    let mut replay = rehearsal_tests::rehearsal(&words);
+    let mut replay = replay.env("PGPASSWORD", PG_PASSWORD).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (_, committed) = postgres.says("select xact_commit from pg_stat_database where datname = 'postgres'");
+    assert!(matches!(replay.wait().unwrap().code(), Some(0 | 1)));
+    let rows = resources(&python, &out);
+    let seen = |name: &str| series(&rows, &source, name);
+    let last = |name: &str| seen(name).last().unwrap_or_else(|| panic!("no {name}")).1;
+    let (_, inserted) = postgres.says("select tup_inserted from pg_stat_database where datname = 'postgres'");
+    assert_eq!(last("tup_inserted"), inserted.parse::<f64>().unwrap(), "nothing was inserted since");
+    assert!(last("tup_inserted") >= 1000.0);
+    let commits = seen("xact_commit");
+    assert!(commits.is_sorted_by(|a, b| a.1 <= b.1) && commits[commits.len() - 1].1 >= committed.parse::<f64>().unwrap());
+    assert_eq!(last("connections_limit"), 100.0);
+    assert!(last("connections") >= 1.0 && last("ping_s") < 1.0 && last("checkpoints_timed") >= 0.0);
+    assert!(seen("xact_commit_per_s").len() > 5, "counters have rates");
+    let hits = series(&rows, "derived", "hits").last().expect("a share").1;
+    assert!((0.5..=1.0).contains(&hits), "{hits}");
+    for file in std::fs::read_dir(&out).unwrap().flatten().filter(|file| file.path().is_file()) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(!bytes.windows(11).any(|window| window == PG_PASSWORD.as_bytes()), "{:?} holds the password", file.path());
+    }
+}
+
 /// A child that ends with this.
 struct Stopped(Child);
 
@@ -457,6 +550,8 @@ fn what_cannot_be_watched_is_said_before_the_run() {
     refused(&["--probe", &format!("prometheus:{}/work", server.url())], &["Prometheus' text format"]);
     refused(&["--probe", &format!("json:{}/telemetry#/result/nothing", server.url())], &["/result/nothing"]);
     refused(&["--probe", "pid:2147483647"], &["no process 2147483647"]);
+    refused(&["--probe", "postgres://u:hunter2@127.0.0.1:1/d"], &["PGPASSWORD"]);
+    refused(&["--probe", &format!("postgres://u@127.0.0.1:{}/d", free_port())], &["refused"]);
     refused(&["--probe", "redis:hunter2@127.0.0.1:1"], &["$NAME"]);
     refused(&["--probe", "host", "--derive", "x=rat(a)"], &["did you mean `rate`"]);
     refused(&["--derive", "x=rate(a)"], &["--probe"]);

@@ -77,6 +77,11 @@ pub fn unix_ns() -> i64 {
     whole_ns(since)
 }
 
+/// What comes of `work`; `None` where it takes longer than `limit`.
+pub(crate) async fn within<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
+    tokio::time::timeout(limit, work).await.ok()
+}
+
 /// Waits without precision, for whoever polls something slow.
 pub fn pause(duration: Duration) {
     std::thread::sleep(duration);

@@ -9,6 +9,7 @@ mod exposition;
 mod fetch;
 mod host;
 mod json;
+mod postgres;
 mod process;
 mod procfs;
 mod prometheus;
@@ -115,7 +116,7 @@ type Opened = std::result::Result<Box<dyn Probe>, String>;
 
 /// Every kind of probe there is.
 pub const PROBES: &[ProbeKind] =
-    &[process::PID, process::COMMAND, cgroup::KIND, host::KIND, prometheus::KIND, json::KIND, redis::KIND];
+    &[process::PID, process::COMMAND, cgroup::KIND, host::KIND, prometheus::KIND, json::KIND, redis::KIND, postgres::KIND];
 
 /// Every kind of probe in one paragraph, for the help of an option.
 #[must_use]
@@ -242,7 +243,7 @@ mod tests {
     fn what_is_no_probe_is_refused_and_the_nearest_named() {
         let refused = |text: &str| text.parse::<Spec>().unwrap_err();
         assert!(refused("prometeus:http://a").ends_with("did you mean `prometheus`?"));
-        assert!(refused("zebra:1").contains("pid, command, cgroup, host, prometheus, json, redis"));
+        assert!(refused("zebra:1").contains("pid, command, cgroup, host, prometheus, json, redis, postgres"));
         assert_eq!(refused("pid"), "write pid:NUMBER");
         assert_eq!(refused("host:x"), "write host");
         assert_eq!("redis:h:1".parse::<Spec>().unwrap().argument(), "h:1");
