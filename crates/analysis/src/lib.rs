@@ -33,6 +33,7 @@ pub mod threshold;
 pub mod timing;
 pub mod totals;
 pub mod units;
+mod yaml;
 
 pub use error::{Error, Result};
 pub use load::Run;

@@ -2,24 +2,24 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use stats::compare::{Outcome, Worse};
+use trace::rules::nearest;
 
 use super::figure::Figure;
 use super::verdict::Row;
+use crate::yaml::{Content, Node, document};
 use crate::{Error, Result, units};
 
 /// Known changes, as a file lists them.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Accepted {
     /// The changes.
     pub accepted: Vec<Known>,
 }
 
 /// One known change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Known {
     /// The figure, with its scope: `p99`, `p95{collection=mixtral}`.
     pub figure: String,
@@ -59,29 +59,27 @@ impl Accepted {
     /// Reads the YAML file at `path`.
     ///
     /// # Errors
-    /// [`Error::Io`] when it is not there, [`Error::Refused`] with the place of what cannot be.
+    /// [`Error::Io`] when it is not there, [`Error::Asked`] with the place of what cannot be.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        let accepted: Self = serde_json::from_str(&text).map_err(|e| Error::Refused(format!("{}: {e}", path.display())))?;
-        accepted.check()?;
-        Ok(accepted)
+        let wrong = |reason: String| Error::Asked { option: "--accept", reason: format!("{}, {reason}", path.display()) };
+        Self::parse(&text).map_err(wrong)
     }
 
-    /// Checks what was read from a file: figures, shares and days.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] naming the entry that cannot be.
-    pub fn check(&self) -> Result<()> {
-        let wrong = |known: &Known, what: String| Error::Refused(format!("the accepted change of `{}`: {what}", known.figure));
-        self.accepted.iter().try_for_each(|known| {
-            Figure::named(&known.figure).map_err(|e| wrong(known, e.to_string()))?;
-            share(&known.up_to).ok_or_else(|| wrong(known, format!("up_to `{}` is no share; write 20%", known.up_to)))?;
-            if is_day(&known.until) {
-                Ok(())
-            } else {
-                Err(wrong(known, format!("until `{}` is no day; write 2026-12-31", known.until)))
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        let mut accepted = Vec::new();
+        for (key, value) in document(text)?.map("a list `accepted:` of known changes")? {
+            match (key.text("a key")?, &value.content) {
+                ("accepted", Content::List(list)) => {
+                    accepted.extend(list.iter().map(known).collect::<std::result::Result<Vec<_>, _>>()?)
+                }
+                ("accepted", _) => {
+                    return Err(value.wrong("wanted a list of known changes, each with figure, up_to, until and reason"));
+                }
+                (name, _) => return Err(key.wrong(format!("unknown key `{name}`; there is `accepted`"))),
             }
-        })
+        }
+        Ok(Self { accepted })
     }
 
     /// Marks the rows that are worse within what is accepted today.
@@ -90,6 +88,28 @@ impl Accepted {
         let apply = |known: &Known| Use { became: became(known, rows, today), known: known.clone() };
         self.accepted.iter().map(apply).collect()
     }
+}
+
+/// Members of a known change, in the order of [`Known`].
+const MEMBERS: [&str; 4] = ["figure", "up_to", "until", "reason"];
+
+/// One known change, with figure, share and day checked.
+fn known(node: &Node) -> std::result::Result<Known, String> {
+    let mut found: [Option<&Node>; 4] = [None; 4];
+    for (key, value) in node.map("a known change with figure, up_to, until and reason")? {
+        let name = key.text("a key")?;
+        let place = MEMBERS.iter().position(|member| *member == name).ok_or_else(|| {
+            let meant = nearest(name, &MEMBERS).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+            key.wrong(format!("unknown key `{name}`{meant}; there are {}", MEMBERS.join(", ")))
+        })?;
+        found[place] = Some(value);
+    }
+    let member = |place: usize| found[place].ok_or_else(|| node.wrong(format!("`{}` is missing", MEMBERS[place])));
+    let text = |place: usize| member(place).and_then(|value| value.text("a text").map(str::to_owned));
+    let one = Known { figure: text(0)?, up_to: text(1)?, until: text(2)?, reason: text(3)? };
+    Figure::named(&one.figure).map_err(|e| node.wrong(e))?;
+    share(&one.up_to).ok_or_else(|| node.wrong(format!("up_to `{}` is no share; write 20%", one.up_to)))?;
+    if is_day(&one.until) { Ok(one) } else { Err(node.wrong(format!("until `{}` is no day; write 2026-12-31", one.until))) }
 }
 
 fn became(known: &Known, rows: &mut [Row], today: &str) -> Became {
@@ -183,16 +203,30 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_cannot_be_are_told() {
-        for (figure, up_to, until, word) in [
-            ("p9x", "20%", "2026-12-31", "`p9x` is no figure"),
-            ("p99", "much", "2026-12-31", "is no share"),
-            ("p99", "20%", "31.12.2026", "is no day"),
-            ("p99", "20%", "2026-13-01", "is no day"),
+    fn a_file_is_read_and_what_cannot_be_is_pointed_at() {
+        let file = |figure: &str, up_to: &str, until: &str| {
+            format!(
+                "# since the new index\naccepted:\n  - figure: {figure}\n    up_to: {up_to}\n    until: {until}\n    reason: a new index\n"
+            )
+        };
+        let good = Accepted::parse(&file("p95{collection=a}", "20%", "2026-12-31")).expect("a list");
+        assert_eq!(good, known("p95{collection=a}", "20%", "2026-12-31"));
+        assert_eq!(Accepted::parse(""), Ok(Accepted::default()));
+        for (text, word) in [
+            (file("p9x", "20%", "2026-12-31"), "line 3, column 5: `p9x` is no figure"),
+            (file("p99", "much", "2026-12-31"), "is no share"),
+            (file("p99", "20%", "31.12.2026"), "is no day"),
+            (file("p99", "20%", "2026-13-01"), "is no day"),
+            (
+                file("p99", "20%", "2026-12-31").replace("reason", "reasn"),
+                "line 6, column 5: unknown key `reasn` (did you mean `reason`?)",
+            ),
+            (file("p99", "20%", "2026-12-31").replace("    until: 2026-12-31\n", ""), "`until` is missing"),
+            ("accept: []".to_owned(), "there is `accepted`"),
+            ("accepted: p99".to_owned(), "wanted a list"),
         ] {
-            let said = known(figure, up_to, until).check().unwrap_err().to_string();
+            let said = Accepted::parse(&text).expect_err(word);
             assert!(said.contains(word), "{said}");
         }
-        assert!(known("p99", "20%", "2026-12-31").check().is_ok());
     }
 }

@@ -13,6 +13,7 @@ use super::objective::Objective;
 use super::verdict::{Basis, Row, stretches_as_runs};
 use super::{Became, Change, ComparedRun, Comparison, Use};
 use crate::finding::Verdict;
+use crate::junit::{self, Case, Suite};
 use crate::overview::{Figure, Overview};
 use crate::page::{self, Card, Page, Part};
 use crate::render;
@@ -434,6 +435,42 @@ impl Comparison {
         let html = self.page(least, command).write(out, "compare")?;
         page::write(&out.join("compare.json"), &self.json())?;
         Ok(html)
+    }
+
+    /// The deciding figures and the thresholds as tests, of which those fail that are at least as bad as `least`.
+    #[must_use]
+    pub fn suite(&self, least: Outcome) -> Suite {
+        let outcome = |verdict: Outcome, why: String| match verdict {
+            verdict if verdict >= least => junit::Outcome::Failed(why),
+            Outcome::Inconclusive => junit::Outcome::Skipped(why),
+            _ => junit::Outcome::Passed,
+        };
+        let figure = |row: &Row| {
+            let change = row.change.as_ref().map_or_else(
+                || INSUFFICIENT.to_owned(),
+                |change| format!("{} ({})", signed(row, change.value), ends(row, change)),
+            );
+            let evidence =
+                format!("{} → {}: {change}, adjusted p {}", value(row, row.before), value(row, row.after), p(row.p_adjusted));
+            let why = match row.verdict {
+                Outcome::Inconclusive => format!("inconclusive{}", doubt(row, self)),
+                Outcome::None => String::new(),
+                _ => worse(row, self),
+            };
+            let outcome = if row.accepted.is_some() { junit::Outcome::Passed } else { outcome(row.verdict, why) };
+            Case { class: "rehearsal.compare", name: row.figure.clone(), outcome, evidence }
+        };
+        let objective = |one: &Objective| {
+            let verdict = if one.newly_broken { Outcome::Critical } else { Outcome::None };
+            let evidence = format!(
+                "kept before in {} of {} runs, after in {} of {}",
+                one.kept_before, one.of_before, one.kept_after, one.of_after
+            );
+            let name = format!("{} is not newly broken", one.threshold);
+            Case { class: "rehearsal.compare", name, outcome: outcome(verdict, newly_broken(one, self)), evidence }
+        };
+        let cases = self.figures.iter().map(figure).chain(self.objectives.iter().map(objective)).collect();
+        Suite { name: format!("{} against {}", self.after.label, self.before.label), cases }
     }
 
     /// Everything as JSON; its schema is described in `COMPARE.md` beside this crate's manifest.

@@ -166,26 +166,21 @@ pub fn sound(sides: &mut Sides) -> Result<()> {
         let either: Vec<bool> = before.iter().zip(&after).map(|(before, after)| *before || *after).collect();
         (before, after) = (either.clone(), either);
     }
+    let mut left_out = Vec::new();
     for (side, spoilt) in [(&mut sides.before, before), (&mut sides.after, after)] {
-        let left_out: Vec<String> = side
-            .runs
-            .iter()
-            .zip(&spoilt)
-            .filter(|(_, spoilt)| **spoilt)
-            .map(|(run, _)| run.path().display().to_string())
-            .collect();
-        let mut kept = spoilt.iter().map(|spoilt| !spoilt);
-        side.runs.retain(|_| kept.next().unwrap_or(true));
-        if side.runs.is_empty() && !left_out.is_empty() {
+        let runs = std::mem::take(&mut side.runs).into_iter().zip(spoilt);
+        let (out, kept): (Vec<_>, Vec<_>) = runs.partition(|(_, spoilt)| *spoilt);
+        side.runs = kept.into_iter().map(|(run, _)| run).collect();
+        let out: Vec<String> = out.into_iter().map(|(run, _)| run.path().display().to_string()).collect();
+        if side.runs.is_empty() && !out.is_empty() {
             let sentence = "the generator itself was the limit (INVALID), so that nothing can be said of the target; repeat it on an idler machine, or at a lower rate";
-            return Err(Error::Refused(format!("{}: {sentence}", left_out.join(", "))));
+            return Err(Error::Refused(format!("{}: {sentence}", out.join(", "))));
         }
-        if !left_out.is_empty() {
-            sides.notes.push(format!(
-                "Left out, since the generator itself was the limit (INVALID) of a run or of its pair: {}.",
-                left_out.join(", ")
-            ));
-        }
+        left_out.extend(out);
+    }
+    if !left_out.is_empty() {
+        let why = "since the generator itself was the limit (INVALID) of a run or of its pair";
+        sides.notes.push(format!("Left out, {why}: {}.", left_out.join(", ")));
     }
     if sides.before.runs.is_empty() || sides.after.runs.is_empty() {
         return Err(Error::Refused("there is no run on one of the sides".to_owned()));

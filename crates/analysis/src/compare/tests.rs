@@ -171,17 +171,15 @@ fn few_pairs_are_tested_as_runs_and_single_runs_in_stretches() {
 #[test]
 fn what_is_accepted_does_not_fail() {
     let known = |figure: &str| {
-        let text = format!(r#"{{"accepted":[{{"figure":"{figure}","up_to":"900%","until":"2030-01-01","reason":"known"}}]}}"#);
-        serde_json::from_str::<Accepted>(&text).expect("a list")
+        let [figure, up_to, until, reason] = [figure, "900%", "2030-01-01", "known"].map(str::to_owned);
+        accept::Known { figure, up_to, until, reason }
     };
     let of = |accepted: Accepted| {
         let options = CompareOptions { accepted, ..CompareOptions::default() };
         compared(runs(0.3, 2000, 1.0, 8, 3, "before"), runs(0.3, 2000, 1.5, 8, 3, "after"), Design::Paired, &options)
     };
     assert!(of(Accepted::default()).fails(Outcome::Major));
-    let mut both = known("p50");
-    both.accepted.extend(known("p99").accepted);
-    let found = of(both);
+    let found = of(Accepted { accepted: vec![known("p50"), known("p99")] });
     assert!(!found.fails(Outcome::Minor) && found.sentence.contains("Accepted as known: p50, p99"), "{}", found.sentence);
 }
 

@@ -6,6 +6,7 @@ use analysis::compare::accept::Accepted;
 use analysis::compare::baseline::{Shelf, resolve};
 use analysis::compare::source::Sides;
 use analysis::compare::{CompareOptions, compare};
+use analysis::junit;
 use clap::{Args, ValueEnum};
 use stats::compare::Outcome;
 
@@ -64,6 +65,9 @@ pub struct Words {
     /// Write compare.html, compare.md, compare.json and charts there
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
+    /// Write the figures that decide, and thresholds, as tests in JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
@@ -106,10 +110,18 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     };
     let comparison = compare(sides, &options)?;
     let least = Outcome::from(words.fail_on);
-    let page = words.output.map(|out| comparison.write(&out, least, std::env::args().collect())).transpose()?;
+    if let Some(path) = &words.junit {
+        junit::write(path, &[comparison.suite(least)])?;
+    }
+    let page = words.output.map(|out| comparison.write(&out, least, command())).transpose()?;
     let written = page.map(|page| format!("\nreport: {}", page.display())).unwrap_or_default();
     output::say(&if words.json { comparison.json() } else { format!("{}{written}", comparison.terminal()) })?;
     Ok(if comparison.fails(least) { Done::Finding } else { Done::Fine })
+}
+
+/// The command line, to be run again.
+fn command() -> Vec<String> {
+    std::iter::once("rehearsal".to_owned()).chain(std::env::args().skip(1)).collect()
 }
 
 fn sides(words: &Words) -> Result<Sides, Failure> {
@@ -132,5 +144,5 @@ fn two(text: &str) -> Result<(String, String), String> {
 
 fn relevant(text: &str) -> Result<(String, f64), String> {
     let (name, share) = text.rsplit_once('=').ok_or_else(|| format!("`{text}` is not FIGURE=SHARE, such as p99=15%"))?;
-    Ok((name.trim().to_owned(), parse::share(share.trim())?))
+    Ok((name.trim().to_owned(), parse::factor(share.trim())?))
 }
