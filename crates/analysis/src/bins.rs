@@ -73,6 +73,14 @@ impl Bins {
         Self::new(start_ns, end_ns, wanted_ns.min(i128::from(span_ns / BINS_MIN)) as i64)
     }
 
+    /// As many bins as that, or fewer of 1 ns, whatever their width.
+    #[must_use]
+    pub fn exactly(start_ns: i64, end_ns: i64, count: i64) -> Self {
+        let span_ns = (end_ns - start_ns).max(0) + 1;
+        let width_ns = div_up(span_ns, count.max(1));
+        Self { start_ns, end_ns, width_ns, count: div_up(span_ns, width_ns) as usize }
+    }
+
     /// The bin of an instant; what lies outside goes to the first or last.
     #[must_use]
     pub fn place(&self, at_ns: i64) -> usize {

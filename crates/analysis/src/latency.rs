@@ -163,14 +163,14 @@ impl Group {
 }
 
 /// Finds the place of a group by its names.
-struct GroupFinder<'a> {
+pub(crate) struct GroupFinder<'a> {
     by_collection: HashMap<&'a str, HashMap<&'a str, u16>>,
     /// The place of everything that has no group of its own.
     other: u16,
 }
 
 impl<'a> GroupFinder<'a> {
-    fn new(groups: &'a [Group]) -> Self {
+    pub(crate) fn new(groups: &'a [Group]) -> Self {
         let mut by_collection: HashMap<&str, HashMap<&str, u16>> = HashMap::new();
         for (place, group) in groups.iter().take(GROUPS_MAX).enumerate() {
             by_collection.entry(&group.collection).or_default().insert(&group.operation, place as u16);
@@ -184,7 +184,7 @@ impl<'a> GroupFinder<'a> {
 
     /// Appends the place of each row. Rows of one batch share their texts' memory (dictionary pages), so that equal views are equal
     /// texts, and each pair of views is looked up only once.
-    fn find_all(&self, collections: &StringChunked, operations: &StringChunked, out: &mut Vec<u16>) {
+    pub(crate) fn find_all(&self, collections: &StringChunked, operations: &StringChunked, out: &mut Vec<u16>) {
         for (collections, operations) in collections.downcast_iter().zip(operations.downcast_iter()) {
             let mut seen: HashMap<(u128, u128), u16> = HashMap::new();
             let views = collections.views().iter().zip(operations.views().iter()).enumerate();

@@ -2,6 +2,7 @@
 
 pub mod agreement;
 mod bins;
+pub mod breaking;
 pub mod chart;
 pub mod compare;
 pub mod distribution;
@@ -21,6 +22,7 @@ pub mod overview;
 pub mod page;
 pub mod phases;
 pub mod rates;
+pub mod recovery;
 mod render;
 mod report;
 pub mod requests;
@@ -28,6 +30,7 @@ pub mod resources;
 pub mod scope;
 pub mod search;
 pub mod section;
+pub mod silence;
 pub mod steps;
 pub mod threshold;
 pub mod timing;
@@ -73,6 +76,14 @@ pub struct Analysis {
     pub endurance: Option<endurance::Endurance>,
     /// How the run stands to its thresholds, where [`Analysis::held`] was asked.
     pub thresholds: Vec<threshold::Judged>,
+    /// Levels of load, where it varied.
+    pub steps: steps::Steps,
+    /// Where the target breaks; `None` where the load did not vary.
+    pub breaking: Option<breaking::Breaking>,
+    /// How long the target needed after each disturbance.
+    pub recoveries: Vec<recovery::Recovery>,
+    /// The longest time without a good answer.
+    pub silence: Option<silence::Silence>,
 }
 
 impl Analysis {
@@ -103,23 +114,30 @@ impl Analysis {
             closed_loop,
         };
         let endurance = endurance::Endurance::new(&material);
-        Ok(Self {
+        let mut analysis = Self {
             info: run.info.clone(),
             by_phase: phases.load(run, &totals)?,
-            phases,
-            latency,
             heat: heat::Heat::load(&everything, &whole)?,
             failures: errors::load(run)?,
             requests: requests::Requests::load(run)?,
             agreement: agreement::Agreement::load(run, &rates)?,
+            steps: steps::Steps::default(),
+            breaking: None,
+            recoveries: recovery::Recovery::load(run, &phases, &totals)?,
+            silence: silence::Silence::load(run, &totals, &latency)?,
             rates,
             timing,
             resources,
             endurance,
             thresholds: Vec::new(),
+            phases,
+            latency,
             totals,
             whole,
-        })
+        };
+        analysis.steps = steps::Steps::of_run(run, &analysis)?;
+        analysis.breaking = breaking::Breaking::of_run(&analysis, &[]);
+        Ok(analysis)
     }
 
     /// The same with the run held against thresholds.
@@ -128,6 +146,19 @@ impl Analysis {
     /// [`Error::Outcomes`] when a part is damaged.
     pub fn held(self, run: &Run, thresholds: &threshold::Thresholds) -> Result<Self> {
         let judged = thresholds.judge(run, &self)?;
-        Ok(Self { thresholds: judged, ..self })
+        let breaking = breaking::Breaking::of_run(&self, &breaking::limits_of(thresholds, &self));
+        Ok(Self { thresholds: judged, breaking, ..self })
+    }
+
+    /// The same with breaking points looked for within these limits, too.
+    ///
+    /// # Errors
+    /// [`Error::Asked`] where the run cannot be held against one of them.
+    pub fn within(self, thresholds: &threshold::Thresholds, limits: &[breaking::Asked]) -> Result<Self> {
+        let refused = |reason| Error::Asked { option: "--limit", reason };
+        let asked: Vec<breaking::Limit> =
+            limits.iter().map(|limit| limit.limit(&self).map_err(refused)).collect::<Result<_>>()?;
+        let limits = [breaking::limits_of(thresholds, &self), asked].concat();
+        Ok(Self { breaking: breaking::Breaking::of_run(&self, &limits), ..self })
     }
 }

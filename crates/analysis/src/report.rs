@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::breaking::Asked;
 use crate::finding::{Finding, findings};
 use crate::overview::Overview;
 use crate::page::{self, Page, Part};
@@ -21,6 +22,8 @@ pub struct ReportOptions {
     pub csv: bool,
     /// What the run has to hold, besides what it was asked when it was made; of two about the same, these count.
     pub thresholds: Thresholds,
+    /// What a load that grows may not pass, besides thresholds: where it does is a breaking point.
+    pub limits: Vec<Asked>,
     /// Where JUnit XML goes, if anywhere.
     pub junit: Option<PathBuf>,
 }
@@ -67,7 +70,10 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     }
     let run = Run::open(dir)?;
     let thresholds = options.thresholds.clone().over(Thresholds::of_run(&run.info)?);
-    let analysis = Analysis::new(&run)?.held(&run, &thresholds)?;
+    let mut analysis = Analysis::new(&run)?.held(&run, &thresholds)?;
+    if !options.limits.is_empty() {
+        analysis = analysis.within(&thresholds, &options.limits)?;
+    }
     let page = page(&analysis);
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;

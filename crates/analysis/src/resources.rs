@@ -96,6 +96,8 @@ pub struct Resources {
     /// What may grow without end, of the target's processes and of the generator, reading by reading.
     #[serde(skip)]
     pub(crate) growing: Vec<Read>,
+    #[serde(skip)]
+    reads: Vec<Read>,
 }
 
 /// A series as it was read.
@@ -131,7 +133,34 @@ impl Resources {
             growing: growing(&all.list, &target),
             series,
             events: run.events.clone(),
+            reads: all.list,
         }))
+    }
+
+    /// Instants (ns since run start) and values of a series of a probe, rising in time.
+    #[must_use]
+    pub fn points(&self, source: &str, series: &str) -> Option<&[(i64, f64)]> {
+        self.reads.iter().find(|read| read.source == source && read.series == series).map(|read| read.points.as_slice())
+    }
+
+    /// The same of a series of each of the target's processes, or of what the target says of itself.
+    #[must_use]
+    pub fn target(&self, series: &str) -> Vec<Vec<(i64, f64)>> {
+        Target::of(&self.reads).named(series).into_iter().map(|read| read.points.clone()).collect()
+    }
+
+    /// The same of every series of a probe with one of these names, whatever its labels.
+    #[must_use]
+    pub fn starting(&self, source: &str, names: &[&str]) -> Vec<Vec<(i64, f64)>> {
+        let name = |read: &Read| read.series.split('{').next().unwrap_or_default().to_owned();
+        let wanted = |read: &&Read| read.source == source && names.contains(&name(read).as_str());
+        self.reads.iter().filter(wanted).map(|read| read.points.clone()).collect()
+    }
+
+    /// Whether the target's processes were seen, which only probes of this machine do.
+    #[must_use]
+    pub fn target_is_local(&self) -> bool {
+        Target::of(&self.reads).of.iter().any(|read| DIRECT[..2].concat().iter().any(|kind| read.source.starts_with(kind)))
     }
 }
 

@@ -9,6 +9,7 @@ mod endurance;
 mod heat;
 mod in_flight;
 mod latency;
+pub(crate) mod load;
 mod percentiles;
 mod picture;
 mod rates;
@@ -41,6 +42,7 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "heat", build: heat::build },
     Chart { name: "throughput-over-time", build: rates::build },
     Chart { name: "in-flight-over-time", build: in_flight::build },
+    Chart { name: "latency-by-load", build: load::build },
     Chart { name: "inter-arrivals", build: arrivals::build },
     Chart { name: "recall-against-rate", build: recall::build },
     Chart { name: "cpu-over-time", build: resources::cpu },

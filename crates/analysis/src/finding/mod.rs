@@ -3,6 +3,7 @@
 //! A new finding is one function in the file of its family and one row in [`FINDINGS`].
 
 mod answers;
+mod breaking;
 mod endurance;
 mod generator;
 mod latency;
@@ -13,6 +14,7 @@ mod throughput;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(crate) use self::breaking::in_a_word;
 pub(crate) use self::generator::criterion_text;
 use crate::Analysis;
 
@@ -109,6 +111,12 @@ const FINDINGS: &[Rule] = &[
     Rule { id: "degradation", judge: endurance::degradation },
     Rule { id: "restart", judge: endurance::restart },
     Rule { id: "throughput", judge: |analysis| Some(throughput::throughput(analysis)) },
+    Rule { id: "breaking-point", judge: breaking::breaking_point },
+    Rule { id: "saturation", judge: breaking::saturation },
+    Rule { id: "first-errors", judge: breaking::first_errors },
+    Rule { id: "beyond", judge: breaking::beyond },
+    Rule { id: "recovery", judge: breaking::recovery },
+    Rule { id: "outage", judge: breaking::outage },
 ];
 
 /// Every finding of a run.

@@ -3,6 +3,7 @@
 //! A new section is one file, one `mod` line and one row in [`SECTIONS`].
 
 mod agreement;
+pub(crate) mod breaking;
 mod collections;
 mod endurance;
 mod errors;
@@ -44,6 +45,7 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "findings", title: "Findings", build: findings::build },
     Section { id: "latency", title: "Latency", build: latency::build },
     Section { id: "throughput", title: "Throughput", build: throughput::build },
+    Section { id: "breaking", title: "Breaking points", build: breaking::build },
     Section { id: "collections", title: "Collections and operations", build: collections::build },
     Section { id: "resources", title: "Resources", build: resources::build },
     Section { id: "endurance", title: "Endurance", build: endurance::build },

@@ -1,18 +1,18 @@
 //! One pass over the outcomes: counts, instants and times of every step, overall and by collection.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use polars::prelude::{DataFrame, Expr, PolarsResult, StringChunked, col, lit};
-use stats::Counts;
+use polars::prelude::{DataFrame, Expr, PolarsResult, col, lit};
+use stats::batch_means::around;
 use stats::fidelity::lateness_p99_ns_max;
 use stats::overload::{Overload, overload};
-use stats::probability::student_two_sided_quantile;
+use stats::{Counts, order};
 use trace::ErrorClass;
 
-use super::{COLLECTIONS_MAX, Span, Step, Steps};
+use super::{COLLECTIONS_MAX, OPERATIONS_MAX, Operation, Span, Step, Steps};
 use crate::bins::Bins;
 use crate::distribution::{CONFIDENCE, Distribution};
-use crate::latency::Parts;
+use crate::latency::{Group, GroupFinder, Parts};
 use crate::load::integers;
 use crate::totals::answered;
 use crate::{Analysis, Error, Result, Run};
@@ -27,6 +27,8 @@ const GRID_MAX: i64 = 16_384;
 const PARTS: usize = 20;
 /// Share of a step's requests that the generator may leave out.
 const LEFT_OUT_MAX: f64 = 0.001;
+/// Answers below which the 99th percentile would be the longest.
+const P99_VALUES_MIN: usize = 100;
 /// Numbers of connections that are told apart; those above count as none.
 const CONNECTIONS_MAX: usize = 1 << 16;
 
@@ -71,6 +73,8 @@ struct Course {
 pub(super) struct Gather {
     spans: Vec<Span>,
     names: Vec<String>,
+    /// The series of each group of requests, those without one of their own as 0; one more for all other groups.
+    series_of: Vec<u16>,
     bins: Bins,
     /// By step, then series.
     cells: Vec<Cell>,
@@ -90,6 +94,8 @@ struct Times {
     service_ns: Vec<i64>,
     step: Vec<u16>,
     cell: Vec<u16>,
+    /// Step and kind of request.
+    operation: Vec<u16>,
 }
 
 /// A row of the outcomes, as far as steps need it.
@@ -103,6 +109,7 @@ struct Row {
     answered: bool,
     unserved: bool,
     left_out: bool,
+    group: u16,
 }
 
 impl Gather {
@@ -116,14 +123,15 @@ impl Gather {
         let unserved = error(&[ErrorClass::Timeout, ErrorClass::ShedInFlight, ErrorClass::ShedConnections]);
         let left_out = error(&[ErrorClass::ShedQueuedBytes, ErrorClass::ShedDescriptors]);
         let own = col("sent_ns") - col("blocked_ns") - col("queued_ns") - col("due_ns");
-        let columns = ["collection", "due_ns", "sent_ns", "done_ns", "conn", "ok"].map(col).into_iter().chain([
+        let columns = ["collection", "operation", "due_ns", "sent_ns", "done_ns", "conn", "ok"].map(col).into_iter().chain([
             own.alias("own_ns"),
             answered().alias("answered"),
             unserved.alias("unserved"),
             left_out.alias("left_out"),
         ]);
+        let finder = GroupFinder::new(&analysis.latency.groups);
         for batch in run.scan(|outcomes| outcomes.select(columns.collect::<Vec<_>>()))? {
-            gather.take(&batch?).map_err(|e| Error::outcomes(&run.dir, e))?;
+            gather.take(&batch?, &finder).map_err(|e| Error::outcomes(&run.dir, e))?;
         }
         Ok(gather.steps(analysis))
     }
@@ -136,7 +144,10 @@ impl Gather {
         let width_ns = (shortest_ns / (2 * SAMPLES)).max((end_ns - start_ns) / GRID_MAX).max(1);
         let count = ((end_ns - start_ns) / width_ns + 1) as usize;
         let course = Course { under_way: vec![0; count], good: vec![0; count] };
+        let place = |group: &Group| names.iter().position(|name| *name == group.collection).map_or(0, |place| place as u16 + 1);
+        let series_of = analysis.latency.groups.iter().map(place).chain([0]).collect();
         Self {
+            series_of,
             bins: Bins { start_ns, end_ns, width_ns, count },
             cells: vec![Cell::default(); spans.len() * series],
             courses: vec![course; series],
@@ -158,19 +169,19 @@ impl Gather {
         (step < self.spans.len() && self.spans[step].from_ns <= at_ns).then_some(step)
     }
 
-    fn take(&mut self, batch: &DataFrame) -> PolarsResult<()> {
-        let finder: HashMap<&str, u16> =
-            self.names.iter().zip(1..).map(|(name, place): (_, u16)| (name.as_str(), place)).collect();
-        let places = places(batch.column("collection")?.str()?, &finder);
+    fn take(&mut self, batch: &DataFrame, finder: &GroupFinder<'_>) -> PolarsResult<()> {
+        let mut groups = Vec::with_capacity(batch.height());
+        finder.find_all(batch.column("collection")?.str()?, batch.column("operation")?.str()?, &mut groups);
         let instants = |name| PolarsResult::Ok(batch.column(name)?.i64()?.iter());
         let flags = |name| PolarsResult::Ok(batch.column(name)?.bool()?.iter().map(|flag| flag.unwrap_or(false)));
         let connections = batch.column("conn")?.u64()?.iter().map(Option::unwrap_or_default);
         let instants = integers(batch, "due_ns")?.zip(instants("sent_ns")?).zip(instants("done_ns")?).zip(instants("own_ns")?);
         let flags = flags("ok")?.zip(flags("answered")?).zip(flags("unserved")?).zip(flags("left_out")?);
-        for (((instants, flags), connection), place) in instants.zip(flags).zip(connections).zip(places) {
+        for (((instants, flags), connection), group) in instants.zip(flags).zip(connections).zip(groups) {
             let (((due_ns, sent_ns), done_ns), own_ns) = instants;
             let (((good, answered), unserved), left_out) = flags;
-            let row = Row { due_ns, sent_ns, done_ns, own_ns, connection, good, answered, unserved, left_out };
+            let place = self.series_of[usize::from(group).min(self.series_of.len() - 1)];
+            let row = Row { due_ns, sent_ns, done_ns, own_ns, connection, good, answered, unserved, left_out, group };
             self.add(&row, usize::from(place));
         }
         Ok(())
@@ -240,8 +251,9 @@ impl Gather {
             let service = scope.spawn(|| measure(&times.service_ns));
             (measure(&times.response_ns), service.join().expect("measuring does not panic"))
         });
+        let operations = self.operations(&times, &analysis.latency.groups);
         let spoilt: Vec<bool> = (0..self.spans.len()).map(|step| self.is_spoilt(step, analysis)).collect();
-        let mut found = Steps::default();
+        let mut found = Steps { operations, ..Steps::default() };
         let mut collections = BTreeMap::new();
         for step in 0..self.spans.len() {
             for series in 0..self.series() {
@@ -262,6 +274,20 @@ impl Gather {
         Steps { collections, ..found }
     }
 
+    /// The 99th percentile of every kind of request in the steps that have requests.
+    fn operations(&self, times: &Times, groups: &[Group]) -> Vec<Operation> {
+        let wide = OPERATIONS_MAX + 1;
+        let mut parts = Parts::new(&times.response_ns, &times.operation, self.spans.len() * wide);
+        let p99s: Vec<Option<i64>> = parts.iter_mut().map(p99).collect();
+        let full: Vec<usize> = (0..self.spans.len()).filter(|step| self.cells[step * self.series()].due > 0).collect();
+        let operation = |(place, group): (usize, &Group)| Operation {
+            collection: group.collection.clone(),
+            operation: group.operation.clone(),
+            p99_ns: full.iter().map(|step| p99s[step * wide + place]).collect(),
+        };
+        groups.iter().take(OPERATIONS_MAX).enumerate().map(operation).collect()
+    }
+
     fn made(&self, step: usize, series: usize, response: Distribution, service: Distribution, spoilt: bool) -> Step {
         let (span, cell) = (&self.spans[step], &self.cells[step * self.series() + series]);
         let seconds = (span.to_ns - span.from_ns).max(1) as f64 / 1e9;
@@ -272,6 +298,7 @@ impl Gather {
             to_ns: span.to_ns,
             asked_per_s: span.asked_per_s,
             users: span.users,
+            slope: self.slope(step, series),
             requests: cell.due,
             offered_per_s,
             answered_per_s: cell.answered as f64 / seconds,
@@ -287,6 +314,13 @@ impl Gather {
             overload: self.overload(span, series, offered_per_s),
             spoilt,
         }
+    }
+
+    /// A collection has its share of the whole's slope; users are not divided.
+    fn slope(&self, step: usize, series: usize) -> Option<(f64, f64)> {
+        let (first, due) = (step * self.series(), |cell: usize| self.cells[cell].due as f64);
+        let share = if self.spans[step].users.is_some() { 1.0 } else { due(first + series) / due(first) };
+        self.spans[step].slope.map(|(low, high)| (low * share, high * share))
     }
 
     /// Bins that lie wholly in a span.
@@ -324,10 +358,8 @@ impl Gather {
             .take(PARTS)
             .map(|bins| bins.iter().map(|good| f64::from(*good)).sum::<f64>() / part_s)
             .collect();
-        let mean = rates.iter().sum::<f64>() / PARTS as f64;
-        let variance = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / (PARTS - 1) as f64;
-        let half = student_two_sided_quantile(CONFIDENCE, (PARTS - 1) as f64) * (variance / PARTS as f64).sqrt();
-        Some(((goodput_per_s - half).max(0.0), goodput_per_s + half))
+        let ends = around(goodput_per_s, &rates, CONFIDENCE);
+        Some((ends.low.max(0.0), ends.high))
     }
 
     fn is_spoilt(&self, step: usize, analysis: &Analysis) -> bool {
@@ -358,6 +390,7 @@ impl Times {
         self.service_ns.push(done_ns - sent_ns);
         self.step.push(step as u16);
         self.cell.push(cell as u16);
+        self.operation.push((step * (OPERATIONS_MAX + 1) + usize::from(row.group).min(OPERATIONS_MAX)) as u16);
     }
 }
 
@@ -374,20 +407,6 @@ fn collections(analysis: &Analysis) -> Vec<String> {
     if names.len() > 1 { names } else { Vec::new() }
 }
 
-/// The place of each row's collection, 0 for those without one. Rows of one batch share their texts' memory (dictionary pages), so that
-/// each is looked up but once.
-fn places(collections: &StringChunked, finder: &HashMap<&str, u16>) -> Vec<u16> {
-    let mut places = Vec::with_capacity(collections.len());
-    for collections in collections.downcast_iter() {
-        let mut seen: HashMap<u128, u16> = HashMap::new();
-        places.extend(collections.views().iter().enumerate().map(|(row, view)| {
-            let find = || finder.get(collections.value(row)).copied().unwrap_or(0);
-            *seen.entry(view.as_u128()).or_insert_with(find)
-        }));
-    }
-    places
-}
-
 /// The distribution of each part.
 fn distributions(values_ns: &[i64], keys: &[u16], parts: usize) -> Vec<Distribution> {
     let mut parts = Parts::new(values_ns, keys, parts);
@@ -397,4 +416,10 @@ fn distributions(values_ns: &[i64], keys: &[u16], parts: usize) -> Vec<Distribut
         Distribution::new(&observed, values)
     };
     parts.iter_mut().map(measure).collect()
+}
+
+/// The 99th percentile of values that are enough for one.
+fn p99(values: &mut [i64]) -> Option<i64> {
+    let place = order::rank(values.len(), 0.99).checked_sub(1)?;
+    (values.len() >= P99_VALUES_MIN).then(|| *values.select_nth_unstable(place).1)
 }

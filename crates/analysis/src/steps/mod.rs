@@ -20,6 +20,8 @@ use self::span::{Span, spans};
 pub const STEPS_MAX: usize = 240;
 /// Collections that are told apart; the least frequent ones past it are part of the whole only.
 pub const COLLECTIONS_MAX: usize = 100;
+/// Kinds of request that are told apart, likewise.
+pub const OPERATIONS_MAX: usize = 100;
 /// The largest load has to be this multiple of the smallest, or there is nothing to be read from their differences.
 const VARIES_MIN: f64 = 1.2;
 
@@ -36,6 +38,8 @@ pub struct Step {
     pub asked_per_s: Option<f64>,
     /// Users in a closed loop, on average; `None` in an open one.
     pub users: Option<f64>,
+    /// The loads at its two ends, where it is a window of a slope: users, or requests per second.
+    pub slope: Option<(f64, f64)>,
     /// Requests due in it.
     pub requests: u64,
     /// Requests due.
@@ -86,13 +90,26 @@ impl Step {
     }
 }
 
+/// The 99th percentiles of one kind of request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Operation {
+    /// What was addressed.
+    pub collection: String,
+    /// The normalized verb.
+    pub operation: String,
+    /// Of the response time in each of [`Steps::all`], ns; `None` for too few answers.
+    pub p99_ns: Vec<Option<i64>>,
+}
+
 /// The steps of a run, or of several, in the order of time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Steps {
     /// Over all collections.
     pub all: Vec<Step>,
-    /// The same steps of each collection; where nothing was due for it in one, that is left out.
+    /// The same steps of each collection, where there are several; where nothing was due for it in one, that is left out.
     pub collections: BTreeMap<String, Vec<Step>>,
+    /// The most frequent kinds of request of a run, that first; none for several runs.
+    pub operations: Vec<Operation>,
 }
 
 impl Steps {

@@ -29,6 +29,8 @@ pub(super) struct Span {
     pub to_ns: i64,
     pub asked_per_s: Option<f64>,
     pub users: Option<f64>,
+    /// The load asked for at its two ends, where it is a slope.
+    pub slope: Option<(f64, f64)>,
 }
 
 impl Span {
@@ -62,7 +64,19 @@ impl<'a> Curve<'a> {
 
     fn span(&self, name: String, from_ns: i64, to_ns: i64) -> Span {
         let asked_per_s = self.asked.and_then(|asked| asked.per_s(from_ns, to_ns));
-        Span { name, from_ns, to_ns, asked_per_s, users: self.users.map(|users| users.mean(from_ns, to_ns)) }
+        Span { name, from_ns, to_ns, asked_per_s, users: self.users.map(|users| users.mean(from_ns, to_ns)), slope: None }
+    }
+
+    /// A window of a slope, with the loads at its ends: as far from its mean as those of its first and last quarter are from each other,
+    /// times 2/3, which is exact for a straight line.
+    fn window(&self, name: String, from_ns: i64, to_ns: i64) -> Span {
+        let quarter_ns = (to_ns - from_ns) / 4;
+        let ends = self.load(from_ns, from_ns + quarter_ns).zip(self.load(to_ns - quarter_ns, to_ns));
+        let slope = ends.zip(self.load(from_ns, to_ns)).map(|((first, last), mean)| {
+            let half = (last - first) * 2.0 / 3.0;
+            ((mean - half).max(0.0), (mean + half).max(0.0))
+        });
+        Span { slope, ..self.span(name, from_ns, to_ns) }
     }
 
     /// From when on a phase keeps the load that it ends with; `None` where it does so for less than half of its time: a slope.
@@ -118,7 +132,7 @@ fn windows(name: &str, from_ns: i64, to_ns: i64, per_s: f64, curve: &Curve<'_>) 
         let name = if name.is_empty() { "window" } else { name };
         format!("{name} {}/{count}", window + 1)
     };
-    (0..count).map(|window| curve.span(title(window), edge(window), edge(window + 1))).collect()
+    (0..count).map(|window| curve.window(title(window), edge(window), edge(window + 1))).collect()
 }
 
 /// Whether the rate of a run without a profile varies by more than chance explains. In a closed loop it is the target's doing.
@@ -166,6 +180,7 @@ mod tests {
         let windows = windows("ramp", 0, 40 * S, 40.0, &curve);
         assert_eq!((windows.len(), windows[0].name.as_str(), windows[4].to_ns), (5, "ramp 1/5", 40 * S));
         assert_eq!(windows[1].asked_per_s, Some((16.0 * 16.0 - 64.0) / 8.0));
+        assert_eq!(windows[1].slope, Some((16.0, 32.0)), "2t at 8 s and at 16 s");
         assert_eq!(super::windows("ramp", 0, S, 50.0, &curve).len(), 1, "fifty requests are one step");
     }
 

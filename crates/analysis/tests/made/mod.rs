@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BinaryHeap};
 use std::path::Path;
 
+use analysis::threshold::Thresholds;
 use analysis::{Analysis, Run};
 use serde_json::Value;
 use stats::Rng;
@@ -146,6 +147,7 @@ fn info(requests: u64, asked: Value) -> RunInfo {
 /// The run in `dir` and everything computed from it.
 pub fn open(dir: &Path) -> (Run, Analysis) {
     let run = Run::open(dir).expect("a run");
-    let analysis = Analysis::new(&run).expect("outcomes");
+    let thresholds = Thresholds::of_run(&run.info).expect("thresholds");
+    let analysis = Analysis::new(&run).and_then(|analysis| analysis.held(&run, &thresholds)).expect("outcomes");
     (run, analysis)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use analysis::ReportOptions;
+use analysis::breaking::{Asked, KINDS, Kind};
 use clap::Args;
 
 use super::Done;
@@ -12,11 +13,18 @@ use crate::{output, thresholds};
 
 const EXAMPLE: &str = "Examples:
   rehearsal report reports/first
-  rehearsal report reports/first --threshold 'p95<20ms' --threshold 'error_rate<0.1%' --junit junit.xml";
+  rehearsal report reports/first --threshold 'p95<20ms' --threshold 'error_rate<0.1%' --junit junit.xml
+  rehearsal report reports/ramp --limit connections=1000 --limit cpu=80%";
 
-/// Examples, and what thresholds can be about.
+/// Examples, and what thresholds and limits can be about.
 pub fn example() -> String {
-    format!("{EXAMPLE}\n\n{}", thresholds::metrics())
+    let limit = |kind: &Kind| format!("  {:<14} {}\n", kind.name, kind.about);
+    let limits: String = KINDS.iter().map(limit).collect();
+    format!(
+        "{EXAMPLE}\n\n{}\n\nLimits, on average over a step of a load that grows:\n{}",
+        thresholds::metrics(),
+        limits.trim_end()
+    )
 }
 
 /// Words of `report`.
@@ -32,6 +40,9 @@ pub struct Words {
     csv: bool,
     #[command(flatten)]
     thresholds: ThresholdWords,
+    /// What a load that grows may not pass: where it does is a breaking point [repeatable]
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    limits: Vec<Asked>,
     /// Write pass and fail of the run and of each threshold as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -47,7 +58,7 @@ pub fn run(words: Words) -> Result<Done, Failure> {
         return Ok(Done::Fine);
     }
     let thresholds = words.thresholds.taken()?;
-    let options = ReportOptions { out: words.output, csv: words.csv, thresholds, junit: words.junit };
+    let options = ReportOptions { out: words.output, csv: words.csv, thresholds, limits: words.limits, junit: words.junit };
     let report = analysis::report(&words.run, &options)?;
     let text = if words.json {
         std::fs::read_to_string(report.html.with_file_name("findings.json"))?

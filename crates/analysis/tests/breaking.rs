@@ -1,0 +1,301 @@
+//! Breaking points, recovery and outages of queues whose capacity is known.
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod made;
+
+use analysis::Analysis;
+use analysis::breaking::{Asked, Bracket, Limit};
+use analysis::finding::{Finding, Verdict, findings};
+use analysis::threshold::Thresholds;
+use made::{Levels, Request, S, asked, open, poisson, serve, write};
+use serde_json::{Value, json};
+use stats::Rng;
+use trace::{ErrorClass, Event, EventLog, ResourceRow, ResourceWriter, RunNs};
+
+/// Requests per second that the queues here serve.
+const SERVED_PER_S: f64 = 200.0;
+
+fn analyse(requests: &[Request], asked: Value) -> Analysis {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write(dir.path(), requests, asked);
+    open(dir.path()).1
+}
+
+fn kept_up(analysis: &Analysis) -> &Bracket {
+    let breaking = analysis.breaking.as_ref().expect("the load varies");
+    breaking.all.bracket(&Limit::keeps_up()).expect("the steps are long enough")
+}
+
+/// A Poisson process whose rate rises evenly from 0 to `to_per_s`, by the square root of one at rate 1, and what `run.json` says of it.
+fn ramp(to_per_s: f64, seconds: f64, seed: u64) -> (Vec<Request>, Value) {
+    let mut rng = Rng::stream(seed, "arrivals");
+    let (mut sum, mut requests) = (0.0, Vec::new());
+    loop {
+        sum += rng.exponential();
+        let at_s = (2.0 * sum * seconds / to_per_s).sqrt();
+        if at_s >= seconds {
+            break;
+        }
+        requests.push(made::request((at_s * 1e9) as i64, "ramp"));
+    }
+    let points = (0..=512).map(|point| seconds * f64::from(point) / 512.0);
+    let (at_ns, until): (Vec<i64>, Vec<f64>) =
+        points.map(|at_s| ((at_s * 1e9) as i64, to_per_s * at_s * at_s / (2.0 * seconds))).unzip();
+    (requests, json!({ "phases": [{ "name": "ramp", "from_ns": 0 }], "asked_rate": { "at_ns": at_ns, "requests": until } }))
+}
+
+/// M/M/1: exponential service. M/D/4: a quarter of the rate each, always the same time.
+fn queue(requests: &mut [Request], kind: &str, seed: u64) {
+    let mut rng = Rng::stream(seed, "service");
+    match kind {
+        "M/M/1" => serve(requests, 1, |_| rng.exponential() / SERVED_PER_S),
+        _ => serve(requests, 4, |_| 4.0 / SERVED_PER_S),
+    }
+}
+
+#[test]
+fn a_ramp_brackets_the_capacity_of_a_queue() {
+    for kind in ["M/M/1", "M/D/4"] {
+        let brackets: Vec<(f64, Option<f64>)> = (0..20)
+            .map(|seed| {
+                let (mut requests, asked) = ramp(1.6 * SERVED_PER_S, 120.0, seed);
+                queue(&mut requests, kind, seed);
+                let analysis = analyse(&requests, asked);
+                let bracket = kept_up(&analysis);
+                (bracket.low, bracket.high)
+            })
+            .collect();
+        let holds = |(low, high): &&(f64, Option<f64>)| *low <= SERVED_PER_S && high.is_some_and(|high| SERVED_PER_S <= high);
+        let held = brackets.iter().filter(holds).count();
+        assert!(held >= 19, "{kind}: {held} of 20: {brackets:?}");
+        let width = |(low, high): &(f64, Option<f64>)| high.unwrap_or(f64::INFINITY) - low;
+        let mut widths: Vec<f64> = brackets.iter().map(width).collect();
+        widths.sort_by(f64::total_cmp);
+        assert!(widths[10] <= 0.4 * SERVED_PER_S, "{kind}: {widths:?}");
+    }
+}
+
+/// From a quarter of the capacity to 150 % of it.
+const STAIRCASE: Levels<'static> = &[
+    ("step-1", 50.0, 15),
+    ("step-2", 100.0, 15),
+    ("step-3", 150.0, 15),
+    ("step-4", 180.0, 15),
+    ("step-5", 240.0, 15),
+    ("step-6", 300.0, 15),
+];
+
+#[test]
+fn a_queue_below_nine_tenths_of_its_capacity_is_never_called_overloaded() {
+    const LEVELS: Levels<'static> = &[("a", 60.0, 10), ("b", 100.0, 10), ("c", 140.0, 10), ("d", 160.0, 10), ("e", 180.0, 10)];
+    for seed in 0..20 {
+        let mut requests = poisson(LEVELS, 100 + seed);
+        queue(&mut requests, "M/M/1", 100 + seed);
+        let analysis = analyse(&requests, asked(LEVELS));
+        assert_eq!(kept_up(&analysis).missed, None, "seed {seed}");
+        assert!(!analysis.breaking.as_ref().unwrap().all.saturation.as_ref().unwrap().reached);
+    }
+}
+
+fn finding<'a>(found: &'a [Finding], id: &str) -> Option<&'a Finding> {
+    found.iter().find(|finding| finding.id == id)
+}
+
+/// In an M/M/1 queue p99 is ln 100/(µ − λ): it passes 100 ms at λ = µ − 46.05/s.
+#[test]
+fn a_staircase_brackets_the_rate_at_which_a_percentile_passes_its_limit() {
+    const LEVELS: Levels<'static> = &[("a", 90.0, 40), ("b", 125.0, 40), ("c", 180.0, 40), ("d", 195.0, 40)];
+    let truth = SERVED_PER_S - 100f64.ln() / 0.1;
+    let held = (0..20).filter(|seed| {
+        let mut requests = poisson(LEVELS, 200 + seed);
+        queue(&mut requests, "M/M/1", 200 + seed);
+        let mut asked = asked(LEVELS);
+        asked["thresholds"] = json!(["p99<100ms"]);
+        let analysis = analyse(&requests, asked);
+        let all = &analysis.breaking.as_ref().unwrap().all;
+        let bracket = all.limits.iter().find(|bracket| bracket.limit.name == "p99<100ms").expect("every step tells");
+        assert_eq!(all.first, ["p99<100ms"], "the queue keeps up at 195 of 200/s");
+        bracket.low <= truth && bracket.high.is_some_and(|high| truth <= high)
+    });
+    let held = held.count();
+    assert!(held >= 19, "{held} of 20");
+}
+
+/// Beyond 200/s one target answers as much as before, the other only half of it: what waits for more than a second fails.
+#[test]
+fn graceful_and_collapsing_targets_are_told_apart() {
+    const LEVELS: Levels<'static> = &[("a", 100.0, 15), ("b", 190.0, 15), ("c", 400.0, 15)];
+    for (collapses, share) in [(false, 1.0), (true, 0.5)] {
+        let mut requests = poisson(LEVELS, 3);
+        let slower = if collapses { 2.0 } else { 1.0 };
+        serve(&mut requests, 1, |request| if request.phase == "c" { slower / SERVED_PER_S } else { 1.0 / SERVED_PER_S });
+        let analysis = analyse(&requests, asked(LEVELS));
+        let found = findings(&analysis);
+        let beyond = analysis.breaking.as_ref().unwrap().all.beyond.clone().expect("step c is beyond");
+        assert_eq!((beyond.graceful, beyond.step.as_str()), (!collapses, "c"));
+        let most = if collapses { 190.0 } else { 200.0 };
+        assert!(
+            (beyond.goodput_per_s - share * 200.0).abs() < 2.0 && (beyond.share - share * 200.0 / most).abs() < 0.03,
+            "{beyond:?}"
+        );
+        let said = finding(&found, "beyond").unwrap();
+        assert_eq!(said.verdict, if collapses { Verdict::Warn } else { Verdict::Info });
+    }
+}
+
+#[test]
+fn first_failures_are_told_with_their_rate_and_window() {
+    const LEVELS: Levels<'static> = &[("a", 100.0, 10), ("b", 150.0, 10), ("c", 160.0, 10)];
+    let mut requests = poisson(LEVELS, 4);
+    serve(&mut requests, 1, |_| 0.001);
+    let failed = requests.iter_mut().filter(|request| request.phase == "c").step_by(10);
+    failed.for_each(|request| request.error = Some(ErrorClass::Reset));
+    let first_ns = requests.iter().find(|request| request.error.is_some()).unwrap().due_ns;
+    let analysis = analyse(&requests, asked(LEVELS));
+    let found = findings(&analysis);
+    let said = finding(&found, "first-errors").expect("requests failed");
+    assert_eq!(said.figures["first_failed_due_ns"], first_ns);
+    assert_eq!(
+        (&said.figures["any"]["missed"]["step"], &said.figures["any"]["missed"]["from_ns"]),
+        (&json!("c"), &json!(20 * S))
+    );
+    assert_eq!(analysis.breaking.unwrap().all.first, ["errors ≤ 0.1 %"]);
+    // One stray failure is no limit of the target.
+    let mut requests = poisson(LEVELS, 4);
+    serve(&mut requests, 1, |_| 0.001);
+    requests[5].error = Some(ErrorClass::Reset);
+    let breaking = analyse(&requests, asked(LEVELS)).breaking.unwrap();
+    assert_eq!(breaking.all.bracket(&Limit::errors(0.0)).unwrap().low, 0.0);
+}
+
+/// Fluid: 10 s of 375/s on a target that serves 250/s leave 1250 requests, which drain at 125/s in 10 s.
+#[test]
+fn recovery_from_a_spike_is_that_of_the_fluid() {
+    const LEVELS: Levels<'static> = &[("base", 125.0, 20), ("spike", 375.0, 10), ("recovery", 125.0, 30)];
+    let even = |levels: Levels<'_>| {
+        let mut from_ns = 0;
+        let mut requests = Vec::new();
+        for (phase, per_s, seconds) in levels {
+            let due = |number: i64| from_ns + (number as f64 / per_s * 1e9) as i64;
+            requests.extend((0..(*per_s as i64) * seconds).map(|number| made::request(due(number), phase)));
+            from_ns += seconds * S;
+        }
+        requests
+    };
+    let mut requests = even(LEVELS);
+    serve(&mut requests, 1, |_| 0.004);
+    let analysis = analyse(&requests, asked(LEVELS));
+    let [recovery] = &analysis.recoveries[..] else { panic!("{:?}", analysis.recoveries) };
+    assert_eq!((recovery.after.as_str(), recovery.over_ns, recovery.watched_s), ("phase spike", 30 * S, 29.0));
+    assert!((recovery.backlog - 1250.0).abs() <= 2.0 && (recovery.recovered_s.unwrap() - 10.0).abs() <= 1.0, "{recovery:?}");
+    // A longer spike leaves more than the time after it drains.
+    const LONG: Levels<'static> = &[("base", 125.0, 20), ("spike", 375.0, 10), ("recovery", 125.0, 8)];
+    let mut requests = even(LONG);
+    serve(&mut requests, 1, |_| 0.004);
+    let analysis = analyse(&requests, asked(LONG));
+    assert_eq!(analysis.recoveries[0].recovered_s, None);
+    assert_eq!(finding(&findings(&analysis), "recovery").unwrap().verdict, Verdict::Warn);
+}
+
+/// A target that is away from 30 s to 34 s: everything is refused, and then it needs 5 s to be as quick as before.
+fn restarted(dir: &std::path::Path) -> Analysis {
+    let mut requests = poisson(&[("", 100.0, 60)], 5);
+    serve(&mut requests, 8, |request| if (34 * S..39 * S).contains(&request.due_ns) { 0.05 } else { 0.005 });
+    for request in requests.iter_mut().filter(|request| (30 * S..34 * S).contains(&request.due_ns)) {
+        (request.done_ns, request.error) = (request.due_ns + 1000, Some(ErrorClass::Refused));
+    }
+    write(dir, &requests, Value::Null);
+    let event =
+        |run_ns, kind: &str| Event { run_ns, wall_ns: 0, source: "command:x".into(), kind: kind.into(), detail: String::new() };
+    let mut log = EventLog::new(dir);
+    log.push(&event(31 * S, "ended")).unwrap();
+    log.push(&event(34 * S, "restarted")).unwrap();
+    open(dir).1
+}
+
+#[test]
+fn recovery_from_a_restart_is_counted_from_when_it_was_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let analysis = restarted(dir.path());
+    let [recovery] = &analysis.recoveries[..] else { panic!("{:?}", analysis.recoveries) };
+    assert_eq!((recovery.after.as_str(), recovery.over_ns), ("restart of command:x", 34 * S));
+    assert_eq!(recovery.recovered_s, Some(5.0));
+}
+
+#[test]
+fn the_longest_outage_is_told_with_those_it_hit() {
+    let dir = tempfile::tempdir().unwrap();
+    let analysis = restarted(dir.path());
+    let outage = analysis.silence.clone().expect("4 s without an answer");
+    let (from_s, to_s) = (outage.from_ns as f64 / 1e9, outage.to_ns as f64 / 1e9);
+    assert!((from_s - 30.0).abs() < 0.1 && (to_s - 34.05).abs() < 0.1, "{outage:?}");
+    let failed = analysis.totals.failed();
+    assert_eq!(outage.failed, failed);
+    assert!(outage.requests >= failed && outage.requests < failed + 20, "{outage:?}");
+    assert!(analysis.breaking.is_none(), "a constant rate has no breaking point");
+    let mut steady = poisson(&[("", 100.0, 20)], 5);
+    serve(&mut steady, 8, |_| 0.005);
+    assert_eq!(analyse(&steady, Value::Null).silence, None);
+}
+
+/// In the second half of its steps the generator itself is 20 ms late.
+#[test]
+fn what_the_generator_spoilt_is_no_breaking_point() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut requests = poisson(STAIRCASE, 6);
+    queue(&mut requests, "M/M/1", 6);
+    made::write_late(dir.path(), &requests, asked(STAIRCASE), |request| if request.due_ns > 45 * S { 20_000_000 } else { 0 });
+    let analysis = open(dir.path()).1;
+    assert_eq!(analysis.steps.all.iter().map(|step| step.spoilt).collect::<Vec<_>>(), [false, false, false, true, true, true]);
+    assert_eq!(analysis.breaking, None);
+    let said = finding(&findings(&analysis), "breaking-point").cloned().unwrap();
+    assert_eq!(said.verdict, Verdict::Insufficient);
+    assert!(said.title.contains("the generator"), "{}", said.title);
+}
+
+/// The collection `slow` is served by a target of its own that bears 100/s; the other one by a quick one.
+#[test]
+fn the_collection_and_the_processors_that_end_first_are_named() {
+    const LEVELS: Levels<'static> = &[("a", 60.0, 15), ("b", 120.0, 15), ("c", 180.0, 15), ("d", 240.0, 15), ("e", 300.0, 15)];
+    let dir = tempfile::tempdir().unwrap();
+    let mut requests = poisson(LEVELS, 7);
+    let (mut slow, mut quick): (Vec<Request>, Vec<Request>) = (Vec::new(), Vec::new());
+    for (number, request) in requests.drain(..).enumerate() {
+        let (side, name) = if number % 2 == 0 { (&mut slow, "slow") } else { (&mut quick, "quick") };
+        side.push(Request { collection: name, ..request });
+    }
+    serve(&mut slow, 1, |_| 0.01);
+    serve(&mut quick, 1, |_| 0.0001);
+    let mut requests = [slow, quick].concat();
+    requests.sort_by_key(|request| request.due_ns);
+    let mut readings = ResourceWriter::new(dir.path());
+    // One core of four: busy by 10 ms for each request of the slow collection.
+    for second in 0..75_i32 {
+        let level = LEVELS[(second / 15) as usize].1;
+        for (source, series, unit, value) in [
+            ("pid:7", "cpu_cores", "cores", (level / 2.0 * 0.01).min(1.0)),
+            ("pid:7", "cpu_s", "s", 1.0),
+            ("host", "cpu_cores", "cores", 1.2),
+        ] {
+            let at = RunNs(i64::from(second) * S);
+            readings.push(&ResourceRow { at, wall_ns: 0, source, series, unit: Some(unit), value }).unwrap();
+        }
+    }
+    readings.finish().unwrap();
+    write(dir.path(), &requests, asked(LEVELS));
+    let analysis = open(dir.path()).1;
+    let breaking = analysis.breaking.clone().unwrap();
+    let missed = |name: &str| breaking.collections[name].bracket(&Limit::keeps_up()).unwrap().missed.clone();
+    assert_eq!((missed("slow").map(|place| place.step), missed("quick")), (Some("d".to_owned()), None));
+    let signs: Vec<(&str, &str)> = breaking.all.before.iter().map(|sign| (sign.what.as_str(), sign.step.as_str())).collect();
+    assert!(signs.contains(&("slow GET", "c")) || signs.contains(&("slow GET", "d")), "{signs:?}");
+    assert!(!signs.iter().any(|(what, _)| what.starts_with("quick")), "{signs:?}");
+    // The core is full at step d (1.2 asked of it), and takes no more at e.
+    assert!(signs.iter().any(|(what, step)| *what == "the target's processors" && *step == "d"), "{signs:?}");
+    let within = |limit: &str| analysis.clone().within(&Thresholds::default(), &[limit.parse::<Asked>().unwrap()]);
+    let all = within("cpu=0.85").unwrap().breaking.unwrap().all;
+    let bracket = all.limits.into_iter().find(|bracket| bracket.limit.name == "cpu=0.85").unwrap();
+    assert_eq!((bracket.held.unwrap().step, bracket.missed.unwrap().step), ("b".to_owned(), "c".to_owned()));
+    let said = within("memory=2GiB").expect_err("no reading of it").to_string();
+    assert!(said.contains("was not watched"), "{said}");
+}
