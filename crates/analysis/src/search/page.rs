@@ -10,7 +10,7 @@ use crate::overview::{Figure, Overview};
 use crate::page::{self, Card, Page, Part};
 use crate::report::{Report, ReportOptions};
 use crate::section::{Block, Cell, Column, INSUFFICIENT, Table, duration};
-use crate::{Result, render, units};
+use crate::{Error, Result, render, units};
 
 /// Version of the schema of its `findings.json`; it rises when a reader of the old one would be misled.
 const VERSION: u32 = 1;
@@ -18,14 +18,27 @@ const VERSION: u32 = 1;
 /// Writes the report of the search in `dir`: `report.html`, `report.md`, `findings.json`.
 ///
 /// # Errors
-/// As [`search_info`] and [`Page::write`].
+/// As [`search_info`] and [`Page::write`]; [`Error::Asked`] for what only the report of a run has.
 pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let info = search_info(dir)?;
+    refuse(options)?;
     let page = page(&info);
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
     page::write(&out.join("findings.json"), &findings_json(&info, &page.overview))?;
     Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), html })
+}
+
+fn refuse(options: &ReportOptions) -> Result<()> {
+    let refused = |option, reason: &str| Err(Error::Asked { option, reason: reason.to_owned() });
+    match () {
+        () if !options.thresholds.is_empty() => {
+            refused("--threshold", "the trials of a search were judged when they were made; search again with another threshold")
+        }
+        () if options.junit.is_some() => refused("--junit", "this is a search; each of its trials is a run that has tests"),
+        () if options.csv => refused("--csv", "this is a search; each of its trials is a run that has such tables"),
+        () => Ok(()),
+    }
 }
 
 fn page(info: &SearchInfo) -> Page {

@@ -12,10 +12,12 @@ mod pack;
 mod replay;
 mod report;
 mod scale;
+mod search;
 mod series;
 mod serve;
 mod setup;
 mod synth;
+mod trials;
 
 use std::process::ExitCode;
 
@@ -82,7 +84,10 @@ verbs! {
     /// Play a trace back against a target, on time
     #[command(after_help = replay::example())]
     Replay(replay),
-    /// Compute findings and a report from a run
+    /// Find the largest rate a target bears within your thresholds
+    #[command(after_help = search::example())]
+    Search(search),
+    /// Compute findings and a report from a run or a search
     #[command(after_help = report::example())]
     Report(report),
     /// Put the folder of a run into one file, for keeping
