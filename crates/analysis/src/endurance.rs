@@ -29,6 +29,9 @@ const LOAD_DRIFT_SHARE_MAX: f64 = 0.05;
 /// A share of failures that rises by less does not matter.
 const FAILED_SHARE_RISE_MIN: f64 = 0.001;
 
+/// Instants (s since run start) and values.
+type Points = Vec<(f64, f64)>;
+
 /// Who a series is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -232,7 +235,7 @@ impl Endurance {
             ("Failed requests", "share", 0.1, Bad::Growing, self.bins(&rates.bins, &failed)),
             ("Good answers", "/s", 0.05, Bad::Falling, self.bins(&rates.bins, &good)),
         ];
-        let judged = |(name, unit, least, bad, points): (&str, &'static str, f64, Bad, Option<Vec<(f64, f64)>>)| {
+        let judged = |(name, unit, least, bad, points): (&str, &'static str, f64, Bad, Option<Points>)| {
             let points = points?;
             let growth = judge(&points, &GrowthLimits { drift_share_min: least, ceiling: None, per_bin_min: 1 })?;
             let slight = unit == "share" && growth.per_hour.value.abs() * self.seconds() / 3600.0 < FAILED_SHARE_RISE_MIN;
@@ -246,7 +249,7 @@ impl Endurance {
     fn resources(&self, of: &Material<'_>, own: bool) -> Vec<Judged> {
         let Some(resources) = of.resources else { return Vec::new() };
         let inside = |reading: &&Read| own == (reading.source == GENERATOR);
-        resources.growing.iter().filter(inside).filter_map(|reading| self.resource(reading, resources, own)).collect()
+        resources.growing().filter(inside).filter_map(|reading| self.resource(reading, resources, own)).collect()
     }
 
     fn resource(&self, reading: &Read, resources: &Resources, own: bool) -> Option<Judged> {
@@ -271,7 +274,7 @@ impl Endurance {
     }
 
     /// The bins that lie in the stretch with their middles; `None` where too few of them have a value.
-    fn bins(&self, bins: &Bins, values: &[Option<f64>]) -> Option<Vec<(f64, f64)>> {
+    fn bins(&self, bins: &Bins, values: &[Option<f64>]) -> Option<Points> {
         within(bins, values, self.from_ns, self.to_ns)
     }
 }
@@ -297,7 +300,7 @@ fn warmup_ns(of: &Material<'_>, from_ns: i64, to_ns: i64) -> i64 {
     let p50: Vec<Option<f64>> = over_time.p50_ns.iter().map(|ns| ns.map(|ns| ns as f64)).collect();
     let series =
         [within(&over_time.bins, &p50, from_ns, to_ns), within(&of.rates.bins, &of.rates.per_s(&of.rates.ok), from_ns, to_ns)];
-    let cut = |points: Vec<(f64, f64)>| {
+    let cut = |points: Points| {
         let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
         let WarmUp::Values(count) = mser5(&values)? else { return None };
         let (before, after) = values.split_at(count);
@@ -308,7 +311,7 @@ fn warmup_ns(of: &Material<'_>, from_ns: i64, to_ns: i64) -> i64 {
     series.into_iter().flatten().filter_map(cut).max().unwrap_or(0)
 }
 
-fn within(bins: &Bins, values: &[Option<f64>], from_ns: i64, to_ns: i64) -> Option<Vec<(f64, f64)>> {
+fn within(bins: &Bins, values: &[Option<f64>], from_ns: i64, to_ns: i64) -> Option<Points> {
     let begins = |bin: usize| bins.start_ns + bin as i64 * bins.width_ns;
     let inside: Vec<usize> = (0..bins.count).filter(|bin| begins(*bin) >= from_ns && begins(bin + 1) <= to_ns).collect();
     let start_s = bins.start_ns as f64 / 1e9;

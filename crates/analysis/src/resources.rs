@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use polars::prelude::{DataFrame, PolarsResult, col, len, lit};
 use serde::Serialize;
-use trace::{Event, rate_of};
+use trace::{Event, RunInfo, Unit, rate_of};
 
 use crate::bins::Bins;
 use crate::endurance::Limit;
 use crate::load::Run;
+use crate::threshold::{Metric, Threshold, Thresholds};
 use crate::totals::{Totals, answered};
 use crate::{Error, Result};
 
@@ -93,9 +94,9 @@ pub struct Resources {
     /// For the charts.
     #[serde(skip)]
     pub over_time: OverTime,
-    /// What may grow without end, of the target's processes and of the generator, reading by reading.
+    /// The least memory that a threshold of the run allows the target.
     #[serde(skip)]
-    pub(crate) growing: Vec<Read>,
+    pub(crate) memory_allowed_bytes: Option<f64>,
     #[serde(skip)]
     reads: Vec<Read>,
 }
@@ -130,7 +131,7 @@ impl Resources {
             from_ns,
             target_cpu: target.cpu(run, from_ns)?,
             over_time: over_time(&all.list, &target, whole),
-            growing: growing(&all.list, &target),
+            memory_allowed_bytes: memory_allowed_bytes(&run.info),
             series,
             events: run.events.clone(),
             reads: all.list,
@@ -165,25 +166,35 @@ impl Resources {
 }
 
 impl Resources {
-    /// What a series must not reach: its own limit, or, for memory of a process of this machine, all that this machine has.
+    /// Of the target's processes and of the generator, what may grow without end.
+    pub(crate) fn growing(&self) -> impl Iterator<Item = &Read> {
+        let own = self.reads.iter().filter(|read| read.source == GENERATOR);
+        let may = |read: &&Read| GROWING.iter().any(|(series, _)| *series == read.series);
+        Target::of(&self.reads).of.into_iter().chain(own).filter(may)
+    }
+
+    /// What a series must not reach: a threshold of the run, its own limit, or, for memory of a process of this machine, all that this machine has.
     pub(crate) fn limit_of(&self, read: &Read) -> Option<Limit> {
         let (_, limit) = GROWING.iter().find(|(series, _)| *series == read.series)?;
         let last = |source: &str, series: &str| {
             self.series.iter().find(|one| one.source == source && one.series == series).map(|one| one.last)
         };
+        let allowed = self.memory_allowed_bytes.filter(|_| read.series == "rss_bytes" && read.source != GENERATOR);
+        let allowed = allowed.map(|at| Limit { at, of: "the threshold".to_owned() });
         let own = last(&read.source, limit).map(|at| Limit { at, of: format!("its own limit ({limit})") });
         let here =
             read.source == GENERATOR || DIRECT[..2].iter().flat_map(|kinds| *kinds).any(|kind| read.source.starts_with(kind));
         let all = || last(HOST, "memory_bytes").map(|at| Limit { at, of: "the memory of this machine".to_owned() });
-        own.or_else(|| all().filter(|_| here && read.series == "rss_bytes"))
+        allowed.or(own).or_else(|| all().filter(|_| here && read.series == "rss_bytes"))
     }
 }
 
-/// Of the target's processes and of the generator, what may grow without end.
-fn growing(all: &[Read], target: &Target<'_>) -> Vec<Read> {
-    let own = all.iter().filter(|read| read.source == GENERATOR);
-    let may = |read: &&Read| GROWING.iter().any(|(series, _)| *series == read.series);
-    target.of.iter().copied().chain(own).filter(may).cloned().collect()
+/// By the thresholds that were asked of the run.
+fn memory_allowed_bytes(info: &RunInfo) -> Option<f64> {
+    let thresholds = Thresholds::of_run(info).ok()?;
+    let of_memory = |one: &&Threshold| matches!(one.metric, Metric::Figure(figure) if figure.name == "memory");
+    let in_bytes = |one: &&Threshold| one.metric.unit() == Unit::Bytes && one.comparator.is_ceiling();
+    thresholds.iter().filter(of_memory).filter(in_bytes).map(|one| one.limit).reduce(f64::min)
 }
 
 /// Every series read so far.

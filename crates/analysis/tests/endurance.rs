@@ -115,6 +115,11 @@ fn a_leak_is_told_with_its_rate_and_its_limit() {
     assert!(leak.title.starts_with("Resident memory of pid:7 grows by 36.0 MB per hour (95 % confidence: "), "{}", leak.title);
     assert!(leak.title.contains("it would reach 8.00 GB, the memory of this machine, in 219 h"), "{}", leak.title);
     assert!((leak.interval.expect("an interval").low / 36e6 - 1.0).abs() < 0.01);
+    let mut info = trace::read_run_info(dir.path()).expect("written above");
+    info.asked = serde_json::json!({ "thresholds": ["memory<2GB"] });
+    trace::write_run_info(dir.path(), &info).expect("room on the disk");
+    let held = finding(&analysed(dir.path()), "leak").expect("it was watched").title;
+    assert!(held.contains("it would reach 2.00 GB, the threshold, in 52 h"), "{held}");
     assert_eq!(figure(endurance, "descriptors", Whose::Target).growth.kind, GrowthKind::Steady);
     assert_eq!(figure(endurance, "rss_bytes", Whose::Generator).growth.kind, GrowthKind::Steady);
     assert_eq!(finding(&analysis, "degradation").expect("answers").verdict, Verdict::Pass);

@@ -5,6 +5,8 @@ mod made;
 
 use std::path::Path;
 
+use analysis::compare::baseline::Baseline;
+use analysis::compare::digest::{Digest, Wanted};
 use analysis::history::{History, HistoryOptions};
 use analysis::{ReportOptions, report};
 use made::S;
@@ -101,5 +103,27 @@ fn runs_that_say_nothing_are_left_out_by_name() {
     assert_eq!(left_out, ["broken", "killed"]);
     assert!(history.terminal().contains("left out: killed: it is still going"), "{}", history.terminal());
     let nothing = History::of(&dir.path().join("empty"), &HistoryOptions::default()).expect_err("nothing");
-    assert!(nothing.to_string().contains("no whole run"), "{nothing}");
+    assert!(nothing.to_string().contains("no whole run and no baseline"), "{nothing}");
+}
+
+/// A baseline keeps the figures of its runs; those that are there themselves count once.
+#[test]
+fn baselines_are_points_of_a_history() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    (0..4).for_each(|day| run(&dir.path().join(day.to_string()), day, 10, "00"));
+    let digest = |day: i64| {
+        let opened = analysis::Run::open(&dir.path().join(day.to_string())).expect("a run");
+        Digest::of(&opened, &Wanted::default()).expect("outcomes")
+    };
+    let whole = History::of(dir.path(), &HistoryOptions::default()).expect("a history");
+    let baseline = Baseline::new("kept", (1..3).map(digest).collect(), day_ns(9)).expect("small");
+    baseline.write(&dir.path().join("kept.json")).expect("room on the disk");
+    std::fs::remove_dir_all(dir.path().join("2")).expect("made above");
+    let found = History::of(dir.path(), &HistoryOptions::default()).expect("a history");
+    let names: Vec<&str> = found.lines[0].points.iter().map(|point| point.name.as_str()).collect();
+    assert_eq!((found.lines.len(), names), (1, vec!["0 made", "1 made", "kept.json made", "3 made"]));
+    for (runs, kept) in whole.lines[0].trends.iter().zip(&found.lines[0].trends) {
+        let (expected, value) = (runs.values[2].1, kept.values[2].1);
+        assert!(runs.figure == kept.figure && (expected - value).abs() <= 1e-3 * expected, "{runs:?} {kept:?}");
+    }
 }

@@ -28,7 +28,8 @@ const OTHER: &str = "other";
 const FAILURES_MAX: usize = 500;
 
 /// The members of what was asked that decide the load: runs that differ in one of them cannot be compared.
-const LOAD: &[&str] = &["content", "profile", "arrivals", "warmup_ns", "pacing", "users", "think_speed", "duration_ns"];
+pub(crate) const LOAD: &[&str] =
+    &["content", "profile", "arrivals", "warmup_ns", "pacing", "users", "think_speed", "duration_ns"];
 /// The members that may well make a difference: it is told.
 const LIMITS: &[&str] = &["timeout_ns", "max_connections", "open_connections", "max_in_flight", "workers"];
 

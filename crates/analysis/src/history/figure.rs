@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use stats::compare::Worse;
 
+use crate::compare::digest::Digest;
 use crate::units;
 
 /// How a figure is written.
@@ -75,6 +76,8 @@ pub struct Known {
     pub usual: bool,
     /// Reads it from `findings.json`.
     pub read: fn(&Value) -> Option<f64>,
+    /// Reads it from a run in a baseline.
+    pub kept: fn(&Digest) -> Option<f64>,
 }
 
 impl Known {
@@ -85,8 +88,23 @@ impl Known {
     }
 }
 
-const fn response(name: &'static str, title: &'static str, usual: bool, read: fn(&Value) -> Option<f64>) -> Known {
-    Known { name, title, unit: Unit::Ns, worse: Worse::Higher, usual, read }
+const fn response(
+    name: &'static str,
+    title: &'static str,
+    usual: bool,
+    read: fn(&Value) -> Option<f64>,
+    kept: fn(&Digest) -> Option<f64>,
+) -> Known {
+    Known { name, title, unit: Unit::Ns, worse: Worse::Higher, usual, read, kept }
+}
+
+fn quantile(run: &Digest, p: f64) -> Option<f64> {
+    run.all.at(p).map(|ns| ns as f64)
+}
+
+/// A count of a kept run over another.
+fn over(above: f64, below: f64) -> Option<f64> {
+    (below > 0.0).then(|| above / below)
 }
 
 fn number(findings: &Value, pointer: &str) -> Option<f64> {
@@ -104,12 +122,48 @@ fn cpu_ns(findings: &Value) -> Option<f64> {
 
 /// Every figure of a run that has a history.
 pub const FIGURES: &[Known] = &[
-    response("p50", "Response p50", true, |findings| number(findings, "/latency/overall/response/p50/value_ns")),
-    response("p90", "Response p90", false, |findings| number(findings, "/latency/overall/response/p90/value_ns")),
-    response("p95", "Response p95", false, |findings| number(findings, "/latency/overall/response/p95/value_ns")),
-    response("p99", "Response p99", true, |findings| number(findings, "/latency/overall/response/p99/value_ns")),
-    response("p99.9", "Response p99.9", false, |findings| number(findings, "/latency/overall/response/p99.9/value_ns")),
-    response("mean", "Response mean", false, |findings| number(findings, "/latency/overall/response/mean_ns")),
+    response(
+        "p50",
+        "Response p50",
+        true,
+        |findings| number(findings, "/latency/overall/response/p50/value_ns"),
+        |run| quantile(run, 0.5),
+    ),
+    response(
+        "p90",
+        "Response p90",
+        false,
+        |findings| number(findings, "/latency/overall/response/p90/value_ns"),
+        |run| quantile(run, 0.9),
+    ),
+    response(
+        "p95",
+        "Response p95",
+        false,
+        |findings| number(findings, "/latency/overall/response/p95/value_ns"),
+        |run| quantile(run, 0.95),
+    ),
+    response(
+        "p99",
+        "Response p99",
+        true,
+        |findings| number(findings, "/latency/overall/response/p99/value_ns"),
+        |run| quantile(run, 0.99),
+    ),
+    response(
+        "p99.9",
+        "Response p99.9",
+        false,
+        |findings| number(findings, "/latency/overall/response/p99.9/value_ns"),
+        |run| quantile(run, 0.999),
+    ),
+    response(
+        "mean",
+        "Response mean",
+        false,
+        |findings| number(findings, "/latency/overall/response/mean_ns"),
+        |run| over(run.all.sum_ns as f64, run.all.answered as f64),
+    ),
     Known {
         name: "throughput",
         title: "Good answers per second",
@@ -117,8 +171,17 @@ pub const FIGURES: &[Known] = &[
         worse: Worse::Lower,
         usual: true,
         read: |findings| number(findings, "/throughput/goodput_per_s"),
+        kept: |run| over(run.all.ok as f64, run.all.seconds),
     },
-    Known { name: "errors", title: "Failed requests", unit: Unit::Share, worse: Worse::Higher, usual: true, read: failed_share },
+    Known {
+        name: "errors",
+        title: "Failed requests",
+        unit: Unit::Share,
+        worse: Worse::Higher,
+        usual: true,
+        read: failed_share,
+        kept: |run| over((run.all.requests - run.all.ok) as f64, run.all.requests as f64),
+    },
     Known {
         name: "cpu",
         title: "Processor time of the target per answer",
@@ -126,5 +189,6 @@ pub const FIGURES: &[Known] = &[
         worse: Worse::Higher,
         usual: true,
         read: cpu_ns,
+        kept: |run| run.cpu_per_answer_s.map(|seconds| seconds * 1e9),
     },
 ];

@@ -2,20 +2,53 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stats::changepoint::POINTS_MAX;
 use trace::{RunInfo, RunStatus};
 
 use super::figure::{FIGURES, Known};
-use super::{Entry, Figure, HistoryOptions, LeftOut, Point, unknown};
+use super::{Entry, Figure, HistoryOptions, LeftOut, Point, Shared, unknown};
+use crate::compare::baseline::{self, Baseline};
+use crate::compare::digest::{Digest, LOAD};
 use crate::finding::findings;
 use crate::overview::Overview;
 use crate::{Analysis, Error, Result, Run, render, search, units};
 
 /// Folders below the one that is asked for: a run may stand in a series, that in a month.
 const DEPTH_MAX: usize = 5;
-/// The members of what was asked that decide the load.
-const LOAD: &[&str] = &["content", "profile", "arrivals", "warmup_ns", "pacing", "users", "think_speed", "duration_ns"];
+/// What a run or a baseline says of itself.
+struct About {
+    started_ns: Option<i64>,
+    label: String,
+    trace_hash: String,
+    targets: Vec<String>,
+    load: Map<String, Value>,
+}
+
+impl From<&RunInfo> for About {
+    fn from(info: &RunInfo) -> Self {
+        let said = |name: &&str| Some(((*name).to_owned(), info.asked.get(*name).filter(|value| !value.is_null())?.clone()));
+        Self {
+            started_ns: info.clocks.first().map(|clock| clock.unix_ns),
+            label: info.label.clone(),
+            trace_hash: info.trace_hash.clone(),
+            targets: info.targets.values().cloned().collect(),
+            load: LOAD.iter().filter_map(said).collect(),
+        }
+    }
+}
+
+impl From<&Digest> for About {
+    fn from(run: &Digest) -> Self {
+        Self {
+            started_ns: run.started_unix_ns,
+            label: run.label.clone(),
+            trace_hash: run.trace_hash.clone(),
+            targets: run.targets.values().cloned().collect(),
+            load: run.load.clone(),
+        }
+    }
+}
 
 /// What tells histories apart: a name, and what a run has for it.
 pub struct Key {
@@ -23,43 +56,47 @@ pub struct Key {
     pub name: &'static str,
     /// Whether it counts when nobody says what does.
     usual: bool,
-    read: fn(&RunInfo) -> String,
+    read: fn(&About) -> String,
 }
 
 /// Everything that can tell histories apart.
 pub const KEYS: &[Key] = &[
-    Key { name: "trace", usual: true, read: |info| info.trace_hash.clone() },
+    Key { name: "trace", usual: true, read: |about| about.trace_hash.clone() },
     Key { name: "load", usual: true, read: load },
-    Key { name: "target", usual: true, read: |info| info.targets.values().cloned().collect::<Vec<_>>().join(", ") },
-    Key { name: "label", usual: false, read: |info| info.label.clone() },
+    Key { name: "target", usual: true, read: |about| about.targets.join(", ") },
+    Key { name: "label", usual: false, read: |about| about.label.clone() },
 ];
 
-fn load(info: &RunInfo) -> String {
-    let said = |name: &&str| {
-        let value = info.asked.get(*name).filter(|value| !value.is_null())?;
-        Some(format!("{name} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-    };
-    LOAD.iter().filter_map(said).collect::<Vec<_>>().join(", ")
+fn load(about: &About) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    about.load.iter().map(|(name, value)| format!("{name} {}", text(value))).collect::<Vec<_>>().join(", ")
 }
 
 /// Every run below `dir`, measured.
 pub(super) fn read(dir: &Path, options: &HistoryOptions) -> Result<(Vec<Figure>, Vec<Entry>, Vec<LeftOut>)> {
     let figures = chosen(options)?;
     let keys = keys(options)?;
-    let mut runs = Vec::new();
-    find(dir, DEPTH_MAX, &mut runs)?;
+    let mut found = Found::default();
+    find(dir, DEPTH_MAX, &mut found)?;
     let (mut entries, mut left_out) = (Vec::new(), Vec::new());
-    for run in runs {
-        let name = run.strip_prefix(dir).unwrap_or(&run).display().to_string();
+    for run in &found.runs {
+        let name = run.strip_prefix(dir).unwrap_or(run).display().to_string();
         let name = if name.is_empty() { ".".to_owned() } else { name };
-        match entry(&run, &name, &keys, &figures) {
+        match entry(run, &name, &keys, &figures) {
             Ok(entry) => entries.push(entry),
             Err(reason) => left_out.push(LeftOut { name, reason }),
         }
     }
+    for path in &found.baselines {
+        let name = path.strip_prefix(dir).unwrap_or(path).display().to_string();
+        match Baseline::read(path) {
+            Ok(baseline) => kept(&baseline, &name, &keys, &figures, &mut entries),
+            Err(e) => left_out.push(LeftOut { name, reason: e.to_string() }),
+        }
+    }
     if entries.is_empty() {
         let why = left_out.first().map(|one| format!(" ({}: {})", one.name, one.reason)).unwrap_or_default();
-        let reason = format!("there is no whole run below this folder{why}");
+        let reason = format!("there is no whole run and no baseline below this folder{why}");
         return Err(Error::Empty { path: dir.to_owned(), reason });
     }
     Ok((figures.iter().map(|known| known.figure()).collect(), entries, left_out))
@@ -83,20 +120,58 @@ fn keys(options: &HistoryOptions) -> Result<Vec<&'static Key>> {
     options.by.iter().map(|name| find(name).ok_or_else(|| unknown("--by", name, &names))).collect()
 }
 
-/// The folders of runs, in the order of their names. What a search tried is no history: each of its runs asks for another rate.
-fn find(dir: &Path, depth: usize, runs: &mut Vec<PathBuf>) -> Result<()> {
+/// What there is below a folder.
+#[derive(Default)]
+struct Found {
+    runs: Vec<PathBuf>,
+    baselines: Vec<PathBuf>,
+}
+
+/// The folders of runs and the baselines, in the order of their names. What a search tried is no history: each of its runs asks for another
+/// rate.
+fn find(dir: &Path, depth: usize, found: &mut Found) -> Result<()> {
     if dir.join("run.json").exists() {
-        runs.push(dir.to_owned());
+        found.runs.push(dir.to_owned());
         return Ok(());
     }
-    if depth == 0 || dir.join(search::FILE).exists() || runs.len() >= POINTS_MAX {
+    if depth == 0 || dir.join(search::FILE).exists() || found.runs.len() + found.baselines.len() >= POINTS_MAX {
         return Ok(());
     }
     let entries = std::fs::read_dir(dir).map_err(|e| Error::io("read", dir, e))?;
-    let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-    folders.sort();
-    folders.iter().try_for_each(|folder| find(folder, depth - 1, runs))
+    let mut paths: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()))
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            find(&path, depth - 1, found)?;
+        } else if path.extension().is_some_and(|end| end == "json") && baseline::head(&path).is_ok() {
+            found.baselines.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The runs of a baseline that are not there themselves.
+fn kept(baseline: &Baseline, name: &str, keys: &[&Key], figures: &[&Known], entries: &mut Vec<Entry>) {
+    for run in &baseline.runs {
+        let about = About::from(run);
+        let known = |entry: &Entry| Some(entry.order.0) == about.started_ns;
+        if let Some(started_ns) = about.started_ns.filter(|_| !entries.iter().any(known)) {
+            entries.push(Entry {
+                order: (started_ns, 0),
+                shared: shared(&about, keys),
+                point: Point { when: units::utc(started_ns), name: format!("{name} {}", about.label) },
+                values: figures.iter().map(|figure| (figure.kept)(run)).collect(),
+            });
+        }
+    }
+}
+
+fn shared(about: &About, keys: &[&Key]) -> Shared {
+    keys.iter().map(|key| (key.name.to_owned(), (key.read)(about))).collect()
 }
 
 /// One run, or why it is part of no history.
@@ -107,7 +182,8 @@ fn entry(dir: &Path, name: &str, keys: &[&Key], figures: &[&Known]) -> std::resu
         RunStatus::Running => return Err("it is still going, or was killed".to_owned()),
         _ => return Err("it did not come to its end".to_owned()),
     }
-    let started_ns = info.clocks.first().map(|clock| clock.unix_ns - clock.run_ns).ok_or("it does not say when it began")?;
+    let about = About::from(&info);
+    let started_ns = about.started_ns.ok_or("it does not say when it began")?;
     let findings = found(dir).map_err(|e| e.to_string())?;
     if findings.get("verdict").and_then(Value::as_str) == Some("invalid") {
         return Err("INVALID: the generator was the limit".to_owned());
@@ -115,7 +191,7 @@ fn entry(dir: &Path, name: &str, keys: &[&Key], figures: &[&Known]) -> std::resu
     let label = if name.ends_with(&info.label) { String::new() } else { format!(" {}", info.label) };
     Ok(Entry {
         order: (started_ns, 0),
-        shared: keys.iter().map(|key| (key.name.to_owned(), (key.read)(&info))).collect(),
+        shared: shared(&about, keys),
         point: Point { when: units::utc(started_ns), name: format!("{name}{label}") },
         values: figures.iter().map(|known| (known.read)(&findings)).collect(),
     })
