@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use analysis::Error;
 use analysis::finding::Verdict;
 use analysis::search::{Asked, Outcome, SearchInfo, search};
 use analysis::threshold::Thresholds;
+use analysis::{Error, ReportOptions};
 use serde_json::Value;
 use stats::Rng;
 use stats::queueing::Mmc;
 use stats::search::{Ending, Found, Plan};
+use tempfile::TempDir;
 use trace::{ClockPair, Effect, Kind, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
 
 /// What a generator spends on a send, ns.
@@ -62,9 +63,13 @@ impl World {
 
     /// A search with trials in this world.
     fn search(&self, plan: Plan, threshold: &str, seed: u64) -> SearchInfo {
-        let dir = tempfile::tempdir().expect("a folder");
+        self.search_in(&tempfile::tempdir().expect("a folder"), plan, threshold, seed)
+    }
+
+    fn search_in(&self, dir: &TempDir, plan: Plan, threshold: &str, seed: u64) -> SearchInfo {
         let thresholds = Thresholds::new([threshold.parse().expect("a threshold")]).expect("one threshold");
         let mut info = begun(plan);
+        info.thresholds = thresholds.words();
         let make = |asked: Asked<'_>| {
             self.run(asked, seed, &dir.path().join(asked.folder));
             Ok::<bool, Error>(true)
@@ -218,4 +223,19 @@ fn a_trial_that_says_too_little_is_made_longer() {
     let too_short = [10.0, 20.0, 40.0].map(|length_s| (length_s, Outcome::Insufficient));
     assert_eq!((&made[..3], made[3].0), (&too_short[..], 80.0));
     assert_eq!((info.found.ending, info.verdict()), (Some(Ending::AboveMax), Verdict::Pass));
+}
+
+/// The report draws what every rate cost, and encloses the limit between the loads of the bounds.
+#[test]
+fn the_report_shows_the_loads_around_the_bound() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let plan = Plan { width: 0.1, trials_max: 9, ..Plan::from_start(300.0) };
+    let info = World::of(1, 500.0).search_in(&dir, plan, "p99<100ms", 3);
+    let report = analysis::report(dir.path(), &ReportOptions::default()).expect("a report");
+    assert_eq!(report.overview.sentence, info.sentence());
+    assert!(dir.path().join("charts/latency-by-load.svg").exists());
+    let text = std::fs::read_to_string(dir.path().join("report.md")).expect("a report");
+    assert!(text.contains("## Loads and limits") && text.contains("trial-001"), "{text}");
+    let refused = ReportOptions { csv: true, ..ReportOptions::default() };
+    assert!(analysis::report(dir.path(), &refused).expect_err("of a run only").to_string().contains("--csv"));
 }

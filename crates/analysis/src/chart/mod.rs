@@ -24,7 +24,9 @@ pub use picture::{Band, Bar, Bars, Cells, Drawn, Level, Line, Mark, Overlay, Pic
 pub use style::{Ink, css_classes, css_variables};
 
 use crate::Analysis;
+use crate::breaking::Breaking;
 use crate::phases::{Begin, WARMUP};
+use crate::steps::Step;
 
 /// A chart of a run.
 #[derive(Debug)]
@@ -49,6 +51,11 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "memory-over-time", build: resources::memory },
     Chart { name: "endurance", build: endurance::build },
 ];
+
+/// The chart of latency by load, of the trials of a search.
+pub(crate) fn of_loads(steps: &[Step], breaking: &Breaking) -> Drawn {
+    Drawn { name: "latency-by-load".to_owned(), picture: load::picture(steps, breaking) }
+}
 
 /// All of [`CHARTS`], drawn from a run.
 #[must_use]

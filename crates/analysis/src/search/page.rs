@@ -6,11 +6,15 @@ use serde_json::json;
 use stats::search::Ending;
 
 use super::{Figures, Outcome, SearchInfo, TrialInfo, search_info};
+use crate::breaking::{Breaking, limits_of};
+use crate::finding::Verdict;
 use crate::overview::{Figure, Overview};
 use crate::page::{self, Card, Page, Part};
 use crate::report::{Report, ReportOptions};
-use crate::section::{Block, Cell, Column, INSUFFICIENT, Table, duration};
-use crate::{Error, Result, render, units};
+use crate::section::{self, Block, Cell, Column, INSUFFICIENT, Table, duration};
+use crate::steps::Steps;
+use crate::threshold::Thresholds;
+use crate::{Analysis, Error, Result, Run, chart, render, units};
 
 /// Version of the schema of its `findings.json`; it rises when a reader of the old one would be misled.
 const VERSION: u32 = 1;
@@ -22,7 +26,7 @@ const VERSION: u32 = 1;
 pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let info = search_info(dir)?;
     refuse(options)?;
-    let page = page(&info);
+    let page = page(&info, loads(dir, &info)?);
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
     page::write(&out.join("findings.json"), &findings_json(&info, &page.overview))?;
@@ -41,7 +45,25 @@ fn refuse(options: &ReportOptions) -> Result<()> {
     }
 }
 
-fn page(info: &SearchInfo) -> Page {
+/// The trials as levels of load, and what they show; nothing where the generator was the limit, or the runs are no longer there.
+fn loads(dir: &Path, info: &SearchInfo) -> Result<Option<(Steps, Breaking)>> {
+    let thresholds = info.thresholds.iter().filter_map(|words| words.parse().ok());
+    let thresholds = Thresholds::new(thresholds).unwrap_or_default();
+    let mut runs = Vec::new();
+    for run in info.trials.iter().filter_map(|trial| Run::open(&dir.join(&trial.folder)).ok()) {
+        let analysis = Analysis::new(&run)?;
+        runs.push((run, analysis));
+    }
+    let Some((_, first)) = runs.first().filter(|_| info.verdict() != Verdict::Invalid) else { return Ok(None) };
+    let (limits, mut steps) = (limits_of(&thresholds, first), Steps::of_runs(&runs)?);
+    let lists = std::iter::once(&mut steps.all).chain(steps.collections.values_mut());
+    lists.for_each(|list| list.sort_by(|a, b| a.load().total_cmp(&b.load())));
+    Ok(Breaking::new(&steps, &limits, None, None).map(|breaking| (steps, breaking)))
+}
+
+fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>) -> Page {
+    let charts = loads.iter().map(|(steps, breaking)| chart::of_loads(&steps.all, breaking)).collect();
+    let breaking = loads.map(|(_, breaking)| section::of_loads(&breaking)).unwrap_or_default();
     Page {
         kicker: "Search report",
         title: info.label.clone(),
@@ -50,9 +72,10 @@ fn page(info: &SearchInfo) -> Page {
         sections: vec![
             Part::new("trials", "Trials", trials(info)),
             Part::new("collections", "Collections at the bound", collections(info)),
+            Part::new("breaking", "Loads and limits", breaking),
         ],
         findings: Vec::new(),
-        charts: Vec::new(),
+        charts,
         tool: info.tool.clone(),
     }
 }

@@ -55,6 +55,9 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "timing", title: "Timing", build: timing::build },
 ];
 
+/// What stands beside the chart of latency by load, of the trials of a search.
+pub(crate) use breaking::blocks as of_loads;
+
 /// The sections that have something in them, in the order of the page.
 pub fn filled(material: Material<'_>) -> impl Iterator<Item = (&'static Section, Vec<Block>)> {
     SECTIONS.iter().map(move |section| (section, (section.build)(material))).filter(|(_, blocks)| !blocks.is_empty())

@@ -102,7 +102,7 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     let mut trials = Trials::prepare(options, between, Stop::from(interrupt::flag()?))?;
     let Some(start_per_s) = plan.start.map_or_else(|| trials.probe(), |start| Ok(Some(start)))? else { return Ok(Done::Finding) };
     let told = |info: &SearchInfo| if json { Ok(()) } else { output::say(&info.progress()) };
-    let info = trials.search(plan.from_start(start_per_s), &thresholds, told)?;
+    let info = trials.search(plan.starting_at(start_per_s), &thresholds, told)?;
     output::say(&if json { serde_json::to_string_pretty(&info)? } else { info.account(&out) })?;
     Ok(if info.overview().exit_code() == 0 { Done::Fine } else { Done::Finding })
 }
@@ -134,7 +134,7 @@ fn options(traffic: TrafficWords, out: Option<PathBuf>) -> Result<ReplayOptions,
 }
 
 impl PlanWords {
-    fn from_start(&self, start_per_s: f64) -> Plan {
+    fn starting_at(&self, start_per_s: f64) -> Plan {
         let full_s = self.trial.as_secs_f64();
         let max_per_s = self.max_rate.unwrap_or_else(|| (start_per_s * 1000.0).max(self.min_rate.unwrap_or(0.0)));
         Plan {
@@ -150,7 +150,7 @@ impl PlanWords {
 
     /// Refuses what makes no sense, one sentence for the first.
     fn check(&self) -> Result<(), Failure> {
-        let plan = self.from_start(self.start.or(self.max_rate).or(self.min_rate).unwrap_or(1.0));
+        let plan = self.starting_at(self.start.or(self.max_rate).or(self.min_rate).unwrap_or(1.0));
         let above_0 = |value: f64| value.is_finite() && value > 0.0;
         let rates = [("--start", self.start), ("--min-rate", self.min_rate), ("--max-rate", self.max_rate)];
         let wrong = rates.into_iter().find(|(_, rate)| rate.is_some_and(|rate| !above_0(rate)));
