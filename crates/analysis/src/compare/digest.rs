@@ -284,7 +284,9 @@ impl Groups {
         if self.last.2 == usize::MAX || self.last.0 != collection || self.last.1 != operation {
             let known = self.by_name.get(collection).and_then(|operations| operations.get(operation)).copied();
             let place = known.unwrap_or_else(|| self.enter(collection, operation));
-            self.last = (collection.to_owned(), operation.to_owned(), place);
+            collection.clone_into(&mut self.last.0);
+            operation.clone_into(&mut self.last.1);
+            self.last.2 = place;
         }
         &mut self.list[self.last.2].2
     }
