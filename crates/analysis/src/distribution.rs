@@ -1,7 +1,8 @@
 //! A sample of durations as a report shows it: extremes, mean, quantiles with confidence intervals.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use stats::order;
+use stats::Ranked;
+use stats::order::{self, Dependent};
 
 /// The quantiles of every table: level and name.
 pub const LEVELS: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99"), (0.999, "p99.9")];
@@ -46,12 +47,29 @@ impl Distribution {
     #[must_use]
     pub fn new(observed: &[i64], sorted: &[i64]) -> Self {
         let sum: i128 = sorted.iter().map(|value| i128::from(*value)).sum();
+        let mean_ns = (!sorted.is_empty()).then(|| sum as f64 / sorted.len() as f64);
+        Self::from_ranks(&[observed], mean_ns, |ranks| ranks.iter().map(|rank| sorted[rank - 1]).collect())
+    }
+
+    /// Measures a sample that is not sorted, given in consecutive parts in the order it was observed: as exact, and quicker than sorting.
+    #[must_use]
+    pub fn of(observed: &[&[i64]]) -> Self {
+        let ranked = Ranked::new(observed);
+        Self::from_ranks(observed, ranked.mean(), |ranks| ranked.at(ranks))
+    }
+
+    /// `at` gives the values at ranks from 1 on.
+    fn from_ranks(observed: &[&[i64]], mean_ns: Option<f64>, at: impl Fn(&[usize]) -> Vec<i64>) -> Self {
+        let count = observed.iter().map(|part| part.len()).sum();
+        let extremes = if count > 0 { at(&[1, count]) } else { Vec::new() };
+        let levels = LEVELS.map(|(p, _)| p);
+        let estimates = order::estimates_dependent(observed, at, &levels, CONFIDENCE);
         Self {
-            count: sorted.len() as u64,
-            mean_ns: (!sorted.is_empty()).then(|| sum as f64 / sorted.len() as f64),
-            min_ns: sorted.first().copied(),
-            max_ns: sorted.last().copied(),
-            quantiles: LEVELS.iter().map(|(p, _)| quantile(observed, sorted, *p)).collect(),
+            count: count as u64,
+            mean_ns,
+            min_ns: extremes.first().copied(),
+            max_ns: extremes.last().copied(),
+            quantiles: levels.into_iter().zip(estimates).map(|(p, estimate)| quantile(p, estimate)).collect(),
         }
     }
 
@@ -84,8 +102,8 @@ impl Serialize for Distribution {
 }
 
 /// The quantile with its order-statistic interval, widened for the dependence of neighbouring requests.
-fn quantile(observed: &[i64], sorted: &[i64], p: f64) -> Quantile {
-    let (value_ns, ends) = order::estimate_dependent(observed, sorted, p, CONFIDENCE).unzip();
+fn quantile(p: f64, estimate: Option<Dependent>) -> Quantile {
+    let (value_ns, ends) = estimate.unzip();
     let ends = ends.flatten();
     Quantile { p, value_ns, low_ns: ends.map(|ends| ends.0), high_ns: ends.map(|ends| ends.1) }
 }

@@ -1,6 +1,7 @@
 //! What is in a trace: how much, how fast, how bursty, of what kind, and what was lost on the way. One pass, in bounded memory.
 
 mod busiest;
+pub mod run;
 mod text;
 
 use std::collections::HashMap;

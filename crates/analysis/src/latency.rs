@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub const GROUPS_MAX: usize = 1000;
 
 /// The name of what [`GROUPS_MAX`] leaves over.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// Values a bin of latency over time should have on average, so that its p99 is more than its maximum.
 const BIN_VALUES: u64 = 200;

@@ -3,14 +3,18 @@
 pub mod agreement;
 mod bins;
 pub mod breaking;
+pub mod breakdown;
 pub mod chart;
 pub mod compare;
+pub mod connects;
+mod cores;
 pub mod distribution;
 pub mod endurance;
 mod error;
 pub mod errors;
 pub mod finding;
 pub mod heat;
+pub mod histograms;
 pub mod history;
 pub mod index;
 pub mod inspect;
@@ -35,19 +39,28 @@ pub mod steps;
 pub mod threshold;
 pub mod timing;
 pub mod totals;
+pub mod transactions;
 pub mod units;
+pub mod variability;
 mod yaml;
+
+use breakdown::Measure;
 
 pub use error::{Error, Result};
 pub use load::Run;
 pub use report::{Report, ReportOptions, report};
 pub use search::search_info;
 
+/// What the report's finest table tells requests apart by.
+const BREAKDOWN_BY: [&str; 4] = ["phase", "target", "collection", "operation"];
+
 /// Everything computed from one run; charts, findings and sections are views of it.
 #[derive(Debug, Clone)]
 pub struct Analysis {
     /// The run's own description.
     pub info: trace::RunInfo,
+    /// Numbers of the parts of its outcomes that are missing.
+    pub missing_parts: Vec<std::ops::RangeInclusive<u32>>,
     /// Its phases, as it was asked for.
     pub phases: phases::Phases,
     /// Counts and sums with the warm-up, which all else leaves out, but for what shows the course of time.
@@ -56,6 +69,14 @@ pub struct Analysis {
     pub totals: totals::Totals,
     /// Response and service time.
     pub latency: latency::Latency,
+    /// Response and service time by phase, target, collection and operation.
+    pub breakdown: breakdown::Breakdown,
+    /// How long connecting took.
+    pub connects: connects::Connects,
+    /// Units of work of several requests, by name.
+    pub transactions: Vec<transactions::Transactions>,
+    /// How evenly good answers came; `None` for a short run.
+    pub variability: Option<variability::Variability>,
     /// The figures of each phase, where there are several.
     pub by_phase: Vec<phases::Phase>,
     /// Every answer by time and response time.
@@ -116,6 +137,11 @@ impl Analysis {
         let endurance = endurance::Endurance::new(&material);
         let mut analysis = Self {
             info: run.info.clone(),
+            missing_parts: run.missing_parts(),
+            breakdown: breakdown::Breakdown::load(run, &BREAKDOWN_BY, &[Measure::Response, Measure::Service])?,
+            connects: connects::Connects::load(run, &totals)?,
+            transactions: transactions::load(run, &totals)?,
+            variability: variability::Variability::load(run, &totals)?,
             by_phase: phases.load(run, &totals)?,
             heat: heat::Heat::load(&everything, &whole)?,
             failures: errors::load(run)?,

@@ -1,6 +1,7 @@
 //! A run on disk: its description, and lazy scans of its outcomes, each with the few columns one question needs.
 
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
@@ -8,7 +9,7 @@ use std::thread::JoinHandle;
 use polars::prelude::{
     DataFrame, Engine, LazyFrame, ParquetReader, PlRefPath, PlanCallback, PolarsResult, ScanArgsParquet, SerReader, col, lit,
 };
-use trace::{Event, Part, RunInfo, schema};
+use trace::{Event, OutcomeReader, Part, RunInfo, RunStatus, schema};
 
 use crate::phases::{Phases, WARMUP};
 use crate::scope::Scope;
@@ -48,6 +49,21 @@ impl Rows {
     }
 }
 
+/// A column and the name that a row must have in it, or must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Condition<'a> {
+    pub(crate) column: &'static str,
+    value: &'a str,
+    equal: bool,
+}
+
+impl Condition<'_> {
+    /// Whether a row of this name is looked at; `None` for a row without one.
+    pub(crate) fn holds(&self, name: Option<&str>) -> bool {
+        (name == Some(self.value)) == self.equal
+    }
+}
+
 impl Run {
     /// Opens the run in `dir`.
     ///
@@ -58,8 +74,13 @@ impl Run {
         let info = trace::read_run_info(dir)?;
         let parts = trace::part_files(dir, schema::OUTCOMES)?;
         if parts.is_empty() {
-            let reason =
-                "the run has no outcomes yet; a replay closes its first part after some seconds, or when it ends".to_owned();
+            let reason = match info.status {
+                RunStatus::Running => {
+                    "the run has no outcomes yet; a replay closes its first part after some seconds, or when it ends"
+                }
+                _ => "the run has ended, but its folder holds no outcomes-*.parquet; copy all of its files",
+            };
+            let reason = reason.to_owned();
             return Err(Error::Empty { path: dir.to_owned(), reason });
         }
         let resources = trace::part_files(dir, schema::RESOURCES)?;
@@ -99,6 +120,36 @@ impl Run {
                 None => rows,
             })
         })
+    }
+
+    /// Columns of the outcomes as they stand in the file; [`Run::conditions`] say which rows are looked at.
+    ///
+    /// # Errors
+    /// [`Error::Trace`] when a part is damaged.
+    pub(crate) fn columns(&self, columns: &[&str]) -> Result<OutcomeReader> {
+        Ok(OutcomeReader::open(&self.parts, columns)?)
+    }
+
+    /// What a row must be to be looked at.
+    pub(crate) fn conditions(&self) -> Vec<Condition<'_>> {
+        let scope = self.scope.columns().map(|(column, value)| Condition { column, value, equal: true });
+        let rows = match self.rows {
+            Rows::All => None,
+            Rows::AllBut(value) => Some(Condition { column: "phase", value, equal: false }),
+        };
+        scope.chain(rows).collect()
+    }
+
+    /// Parts of the outcomes that are missing: numbers that stand between those that are there, or before them.
+    #[must_use]
+    pub fn missing_parts(&self) -> Vec<RangeInclusive<u32>> {
+        let mut next = 0;
+        let holes = self.parts.iter().filter_map(|part| {
+            let hole = (part.first > next).then(|| next..=part.first - 1);
+            next = part.last + 1;
+            hole
+        });
+        holes.collect()
     }
 
     /// Runs `query` over what probes saw; `None` where nothing was watched.

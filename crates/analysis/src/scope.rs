@@ -34,23 +34,39 @@ struct Key {
     name: &'static str,
     of: fn(&Scope) -> &Option<String>,
     of_mut: fn(&mut Scope) -> &mut Option<String>,
-    column: fn() -> Expr,
+    /// The column of the outcomes; a member of a structure is `txn.name`.
+    column: &'static str,
+}
+
+impl Key {
+    fn expression(&self) -> Expr {
+        match self.column.split_once('.') {
+            Some((structure, member)) => col(structure).struct_().field_by_name(member),
+            None => col(self.column),
+        }
+    }
 }
 
 /// Every word, in the order in which a scope is written.
 const KEYS: [Key; 6] = [
-    Key { name: "collection", of: |s| &s.collection, of_mut: |s| &mut s.collection, column: || col("collection") },
-    Key { name: "operation", of: |s| &s.operation, of_mut: |s| &mut s.operation, column: || col("operation") },
-    Key { name: "target", of: |s| &s.target, of_mut: |s| &mut s.target, column: || col("target") },
-    Key { name: "phase", of: |s| &s.phase, of_mut: |s| &mut s.phase, column: || col("phase") },
-    Key { name: "effect", of: |s| &s.effect, of_mut: |s| &mut s.effect, column: || col("effect") },
-    Key { name: "transaction", of: |s| &s.transaction, of_mut: |s| &mut s.transaction, column: transaction },
+    Key { name: "collection", of: |s| &s.collection, of_mut: |s| &mut s.collection, column: "collection" },
+    Key { name: "operation", of: |s| &s.operation, of_mut: |s| &mut s.operation, column: "operation" },
+    Key { name: "target", of: |s| &s.target, of_mut: |s| &mut s.target, column: "target" },
+    Key { name: "phase", of: |s| &s.phase, of_mut: |s| &mut s.phase, column: "phase" },
+    Key { name: "effect", of: |s| &s.effect, of_mut: |s| &mut s.effect, column: "effect" },
+    Key { name: "transaction", of: |s| &s.transaction, of_mut: |s| &mut s.transaction, column: "txn.name" },
 ];
 
-/// The name of a row's transaction.
-fn transaction() -> Expr {
-    col("txn").struct_().field_by_name("name")
-}
+/// The words that requests can be told apart by, each with its column of the outcomes.
+pub(crate) const WORDS: [(&str, &str); 6] = {
+    let mut words = [("", ""); 6];
+    let mut i = 0;
+    while i < words.len() {
+        words[i] = (KEYS[i].name, KEYS[i].column);
+        i += 1;
+    }
+    words
+};
 
 impl Scope {
     /// All requests.
@@ -65,7 +81,7 @@ impl Scope {
     /// True for rows that have every value; `None` where none is asked for.
     #[must_use]
     pub fn filter(&self) -> Option<Expr> {
-        let wanted = self.words().map(|(key, value)| (key.column)().eq(lit(value)).fill_null(lit(false)));
+        let wanted = self.words().map(|(key, value)| key.expression().eq(lit(value)).fill_null(lit(false)));
         wanted.reduce(Expr::and)
     }
 
@@ -116,6 +132,11 @@ impl Scope {
         Ok(format!("no request of the run has all of {self}"))
     }
 
+    /// The columns of the outcomes that must have a value, and which.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.words().map(|(key, value)| (key.column, value))
+    }
+
     fn words(&self) -> impl Iterator<Item = (&'static Key, &str)> {
         KEYS.iter().filter_map(|key| Some((key, (key.of)(self).as_deref()?)))
     }
@@ -123,7 +144,7 @@ impl Scope {
 
 /// The different values of a column in a run, in alphabetical order.
 fn values(run: &Run, key: &Key) -> Result<Vec<String>> {
-    let distinct = |rows: LazyFrame| rows.select([(key.column)().alias("value")]).group_by([col("value")]).agg([]);
+    let distinct = |rows: LazyFrame| rows.select([key.expression().alias("value")]).group_by([col("value")]).agg([]);
     let mut all = Vec::new();
     for batch in run.scan(distinct)? {
         let batch = batch?;

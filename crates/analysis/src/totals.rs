@@ -8,6 +8,9 @@ use trace::ErrorClass;
 use crate::load::Run;
 use crate::{Error, Result};
 
+/// Why there is nothing to say of a run whose files are there.
+pub(crate) const NO_ROWS: &str = "the run's outcomes hold no rows outside a warm-up; nothing was due";
+
 /// Counts and sums over all outcomes. Instants are ns since run start, sizes bytes on the wire.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
@@ -102,10 +105,7 @@ impl Totals {
                 return Ok(totals);
             }
         }
-        Err(Error::Empty {
-            path: run.dir.clone(),
-            reason: "the run's outcomes hold no rows outside a warm-up; nothing was due".to_owned(),
-        })
+        Err(Error::Empty { path: run.dir.clone(), reason: NO_ROWS.to_owned() })
     }
 
     fn expressions() -> Vec<Expr> {

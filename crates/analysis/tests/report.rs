@@ -8,13 +8,15 @@ mod sample;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use analysis::breakdown::{Breakdown, Measure};
 use analysis::finding::{self, Finding, Verdict};
+use analysis::inspect::run::inspect_run;
 use analysis::overview::Overview;
 use analysis::scope::Scope;
 use analysis::{Analysis, Report, ReportOptions, Run, report, section};
 use sample::{MS, REQUESTS, US, info, is_timeout, outcome, sample_run, service_ns, write_resources, write_run};
 use serde_json::Value;
-use trace::{Difference, DifferenceRow, ErrorClass, Match, OutcomeRow, RunInfo, RunNs, RunStatus};
+use trace::{ClockPair, Difference, DifferenceRow, ErrorClass, Match, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
 
 fn report_in(dir: &Path) -> Report {
     report(dir, &ReportOptions::default()).expect("a readable run")
@@ -465,6 +467,161 @@ fn answers_that_were_compared_are_told_by_collection_with_examples() {
     assert_eq!(findings["agreement"]["examples"][0]["at"], "/result/<0>");
     assert_eq!(findings["agreement"]["groups"].as_array().map(Vec::len), Some(2));
     assert!(read(dir.path(), "report.html").contains("/result/&lt;0&gt;"));
+}
+
+/// Selection by row groups on several threads against the report's own sorting.
+#[test]
+fn requests_told_apart_by_names_have_the_figures_of_the_report() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut writer = OutcomeWriter::new(dir.path());
+    let phase = |id: u64| if id < 50_000 { "calm" } else { "stress" };
+    let txn = |id: u64| id.is_multiple_of(3).then_some(("login", "1"));
+    for id in 0..80_000 {
+        // 80 000 requests are three row groups; service times rise with the permutation of the sample run.
+        let row = OutcomeRow { phase: phase(id), txn: txn(id), ..outcome(id) };
+        writer.push(&row).expect("room on the disk");
+    }
+    writer.finish().expect("room on the disk");
+    trace::write_run_info(dir.path(), &info(80_000, RunStatus::Complete)).expect("room on the disk");
+    let run = Run::open(dir.path()).expect("a run");
+    let by = |run: &Run, by: &[&'static str]| Breakdown::load(run, by, &[Measure::Response, Measure::Service]).expect("outcomes");
+
+    let found = by(&run, &["collection", "operation"]).groups;
+    let expected = Analysis::new(&run).expect("outcomes").latency;
+    assert_eq!(found.len(), expected.groups.len());
+    for (found, group) in found.iter().zip(&expected.groups) {
+        assert_eq!(found.names, [group.collection.as_str(), &group.operation]);
+        assert_eq!((found.requests, found.ok), (group.requests, group.ok));
+        assert_eq!(found.times, [group.times.response.clone(), group.times.service.clone()]);
+    }
+    let all = by(&run, &[]);
+    assert_eq!((all.outcomes, all.groups.len()), (80_000, 1));
+    assert_eq!(all.groups[0].times[0], expected.overall.response);
+
+    let names = |found: &Breakdown| found.groups.iter().map(|g| (g.names.concat(), g.requests)).collect::<Vec<_>>();
+    let counted = |of: [(&str, u64); 2]| of.map(|(name, requests)| (name.to_owned(), requests)).to_vec();
+    assert_eq!(names(&by(&run, &["phase"])), counted([("calm", 50_000), ("stress", 30_000)]));
+    assert_eq!(names(&by(&run, &["transaction"])), counted([("", 53_333), ("login", 26_667)]));
+    let within = run.within(&"{collection=phi3,transaction=login,phase=stress}".parse::<Scope>().expect("a scope"));
+    // Multiples of 12 from 50 000 on, below 80 000.
+    assert_eq!(by(&within, &["collection"]).groups[0].requests, 79_999 / 12 - 49_999 / 12);
+    assert_eq!(by(&within, &["collection"]).groups.len(), 1);
+}
+
+/// A hundred units of two requests each, 5 ms from the first due instant to the last byte; in every tenth the second request fails.
+#[test]
+fn transactions_are_measured_from_first_due_to_last_byte() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let names: Vec<String> = (0..100).map(|unit| unit.to_string()).collect();
+    let mut writer = OutcomeWriter::new(dir.path());
+    for id in 0..200 {
+        let (unit, second) = (id / 2, id % 2 == 1);
+        let due_ns = unit as i64 * 10 * MS + if second { 3 * MS } else { 0 };
+        let ok = !(second && unit % 10 == 0);
+        let (due, sent, done) = (RunNs(due_ns), Some(RunNs(due_ns)), Some(RunNs(due_ns + 2 * MS)));
+        let txn = Some(("checkout", names[unit as usize].as_str()));
+        let status = Some(if ok { "200" } else { "500" });
+        writer.push(&OutcomeRow { session: unit, txn, due, sent, done, ok, status, error: None, ..outcome(1) }).expect("room");
+    }
+    writer.finish().expect("room on the disk");
+    trace::write_run_info(dir.path(), &info(200, RunStatus::Complete)).expect("room on the disk");
+    let found = Analysis::new(&Run::open(dir.path()).expect("a run")).expect("outcomes").transactions;
+    let [checkout] = found.as_slice() else { panic!("one name: {found:?}") };
+    assert_eq!((checkout.name.as_str(), checkout.count, checkout.ok, checkout.requests), ("checkout", 100, 90, 200));
+    assert_eq!((checkout.duration.count, checkout.duration.min_ns, checkout.duration.max_ns), (90, Some(5 * MS), Some(5 * MS)));
+    // The run lasts from 0 to the end of the last unit, 995 ms.
+    assert!((checkout.ok_per_s.expect("a rate") - 90.0 / 0.995).abs() < 1e-9);
+    let _ = report_in(dir.path());
+    assert!(read(dir.path(), "report.md").contains("## Transactions"));
+}
+
+#[test]
+fn connecting_that_takes_longer_is_a_warning() {
+    let connecting = |second_half_ns: i64| {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let time_ns = |id: u64| if id < REQUESTS / 2 { MS } else { second_half_ns } + (id * 7919 % 1000) as i64;
+        let connect_ns = |id: u64| id.is_multiple_of(10).then(|| time_ns(id));
+        write_run(
+            dir.path(),
+            &info(REQUESTS, RunStatus::Complete),
+            (0..REQUESTS).map(|id| OutcomeRow { connect_ns: connect_ns(id), ..outcome(id) }),
+        );
+        report_in(dir.path()).findings.into_iter().find(|finding| finding.id == "connecting").expect("connections were made")
+    };
+    let (steady, rising) = (connecting(MS), connecting(3 * MS));
+    assert_eq!((steady.verdict, rising.verdict), (Verdict::Info, Verdict::Warn));
+    assert_eq!(steady.figures["connections"], 200);
+    assert!(rising.title.contains("1.00 ms in its first half, 3.00 ms in its second"), "{}", rising.title);
+    assert!(findings(sample().0.path()).get("connecting").is_none(), "the sample run made no connections");
+}
+
+/// One request in two hundred waits 50 ms, which the whole run's p99 does not show.
+#[test]
+fn an_operation_that_waits_is_named_though_the_whole_does_not() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let row = |id: u64| {
+        let waits = id.is_multiple_of(200);
+        let sent_ns = id as i64 * MS + if waits { 50 * MS } else { 20 * US };
+        let (sent, done) = (Some(RunNs(sent_ns)), Some(RunNs(sent_ns + service_ns(id))));
+        OutcomeRow {
+            collection: if waits { "rare" } else { "phi3" },
+            sent,
+            done,
+            error: None,
+            status: Some("200"),
+            ok: true,
+            ..outcome(id)
+        }
+    };
+    write_run(dir.path(), &info(80_000, RunStatus::Complete), (0..80_000).map(row));
+    let report = report_in(dir.path());
+    let waiting = report.findings.iter().find(|finding| finding.id == "waiting").expect("it is always there");
+    assert_eq!(waiting.verdict, Verdict::Warn);
+    assert!(waiting.title.contains("most of all rare POST /collections/{}/points/search"), "{}", waiting.title);
+    assert_eq!(waiting.figures["groups"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_missing_part_is_named_and_fails_the_run() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut writer = OutcomeWriter::new(dir.path());
+    for id in 0..40 {
+        writer.push(&outcome(id)).expect("room on the disk");
+        if id % 10 == 9 {
+            writer.roll().expect("room on the disk");
+        }
+    }
+    drop(writer);
+    trace::write_run_info(dir.path(), &info(40, RunStatus::Complete)).expect("room on the disk");
+    let complete = |dir: &Path| {
+        let finding = report_in(dir).findings.swap_remove(0);
+        (finding.id, finding.verdict, finding.title)
+    };
+    assert_eq!(complete(dir.path()).1, Verdict::Pass);
+    for part in ["outcomes-000001-000001.parquet", "outcomes-000002-000002.parquet"] {
+        std::fs::remove_file(dir.path().join(part)).expect("a part");
+    }
+    let (id, verdict, title) = complete(dir.path());
+    assert_eq!((id, verdict), ("complete", Verdict::Fail));
+    assert!(title.contains("20 of 40 requests") && title.contains("parts 000001 to 000002"), "{title}");
+    let summary = inspect_run(dir.path(), &[], &Scope::ALL).expect("a run");
+    assert_eq!((summary.outcomes, summary.exit_code()), (20, 1));
+    assert!(summary.sentence.contains("000001 to 000002"), "{}", summary.sentence);
+}
+
+#[test]
+fn a_wall_clock_that_was_set_is_told() {
+    let clocks = |at_s: [(i64, i64); 3]| {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let pairs = at_s.map(|(run_ms, unix_ms)| ClockPair { run_ns: run_ms * MS, unix_ns: unix_ms * MS }).to_vec();
+        write_run(dir.path(), &RunInfo { clocks: pairs, ..info(10, RunStatus::Complete) }, (0..10).map(outcome));
+        report_in(dir.path()).findings.into_iter().find(|finding| finding.id == "clocks")
+    };
+    // 30 ms in a minute is 500 ppm, as a clock that is being set right may run.
+    assert_eq!(clocks([(0, 1000), (60_000, 61_030), (120_000, 121_060)]), None);
+    let back = clocks([(0, 1000), (60_000, 61_000), (120_000, 118_000)]).expect("set back by 3 s");
+    assert_eq!((back.verdict, back.figures["largest_ns"].as_f64()), (Verdict::Warn, Some(-3e9)));
+    assert!(back.title.contains("back by 3.00 s"), "{}", back.title);
 }
 
 #[test]

@@ -38,37 +38,90 @@ pub fn estimate(sorted: &[i64], p: f64, confidence: f64) -> Option<Estimate> {
     Some(Estimate { value: quantile(sorted, p)?, low: sorted[low - 1], high: sorted[high - 1] })
 }
 
+/// A quantile, and its interval where the values say enough.
+pub type Dependent = (i64, Option<(i64, i64)>);
+
 /// The same for values that depend on their neighbours in the order `observed`: the interval is that of the smaller sample which would tell
-/// as much if its values were independent, n divided by the [`design_effect`]. `None` below [`samples_min_two_sided`]; the ends are
-/// missing where the values depend on one another so much that they say too little.
+/// as much if its values were independent, n divided by the design effect ([`design_effects`]). `None` below [`samples_min_two_sided`];
+/// the ends are missing where the values depend on one another so much that they say too little.
 #[must_use]
-pub fn estimate_dependent(observed: &[i64], sorted: &[i64], p: f64, confidence: f64) -> Option<(i64, Option<(i64, i64)>)> {
-    let n = sorted.len();
-    let value = quantile(sorted, p).filter(|_| n >= samples_min_two_sided(p, confidence))?;
-    let effective = (n as f64 / design_effect(observed, value)) as usize;
-    let place = |rank: usize| sorted[(rank * n).div_ceil(effective).clamp(1, n) - 1];
-    Some((value, interval_ranks(effective, p, confidence).map(|(low, high)| (place(low), place(high)))))
+pub fn estimate_dependent(observed: &[i64], sorted: &[i64], p: f64, confidence: f64) -> Option<Dependent> {
+    let at = |ranks: &[usize]| ranks.iter().map(|rank| sorted[rank - 1]).collect();
+    estimates_dependent(&[observed], at, &[p], confidence).pop()?
 }
 
-/// How much more the share of values above `threshold` varies from batch to batch than it would for independent values:
+/// The same for several levels at once, of values in consecutive parts; `at` is asked twice, for the values at ranks from 1 to n.
+#[must_use]
+pub fn estimates_dependent(
+    observed: &[&[i64]],
+    at: impl Fn(&[usize]) -> Vec<i64>,
+    levels: &[f64],
+    confidence: f64,
+) -> Vec<Option<Dependent>> {
+    let n: usize = observed.iter().map(|part| part.len()).sum();
+    let enough = |p: &&f64| n >= samples_min_two_sided(**p, confidence);
+    let told: Vec<f64> = levels.iter().filter(enough).copied().collect();
+    let values = at(&told.iter().map(|p| rank(n, *p)).collect::<Vec<_>>());
+    let effective = design_effects(observed, &values).into_iter().map(|effect| (n as f64 / effect) as usize);
+    let ends = told.iter().zip(effective).map(|(p, effective)| {
+        let place = |rank: usize| (rank * n).div_ceil(effective).clamp(1, n);
+        interval_ranks(effective, *p, confidence).map(|(low, high)| [place(low), place(high)])
+    });
+    let ends: Vec<Option<[usize; 2]>> = ends.collect();
+    let mut bounds = at(&ends.iter().flatten().flatten().copied().collect::<Vec<_>>()).into_iter();
+    let ends = ends.into_iter().map(|ends| ends.and_then(|_| bounds.next().zip(bounds.next())));
+    let mut found = values.into_iter().zip(ends);
+    levels.iter().map(|p| if enough(&p) { found.next() } else { None }).collect()
+}
+
+/// How much more the share of values above each threshold varies from batch to batch than it would for independent values:
 /// m·s²/(f(1−f)) with m values in each of 20 batches in order of observation, f their overall share and s² the sample variance of the
 /// batches' shares, times (2.093/1.960)², since so few batches give Student's t (Law & Kelton, *Simulation Modeling and Analysis*, §9.5);
-/// at least 1. 1 below 200 values.
+/// at least 1. 1 below 200 values. The values are given in consecutive parts.
 #[must_use]
-pub fn design_effect(observed: &[i64], threshold: i64) -> f64 {
+pub fn design_effects(observed: &[&[i64]], thresholds: &[i64]) -> Vec<f64> {
     const BATCHES: usize = 20;
     const BATCH_VALUES_MIN: usize = 10;
     const FEW_BATCHES: f64 = (2.093 / 1.960) * (2.093 / 1.960);
-    let size = observed.len() / BATCHES;
+    let size = observed.iter().map(|part| part.len()).sum::<usize>() / BATCHES;
     if size < BATCH_VALUES_MIN {
-        return 1.0;
+        return vec![1.0; thresholds.len()];
     }
-    let above = |batch: &[i64]| batch.iter().filter(|value| **value > threshold).count() as f64 / size as f64;
-    let shares: Vec<f64> = observed.chunks_exact(size).take(BATCHES).map(above).collect();
-    let mean = crate::sample::mean(&shares);
-    let variance = crate::sample::squares(&shares) / (BATCHES - 1) as f64;
-    let independent = mean * (1.0 - mean) / size as f64;
-    if independent > 0.0 { (FEW_BATCHES * variance / independent).max(1.0) } else { 1.0 }
+    let effect = |above: Vec<usize>| {
+        let shares: Vec<f64> = above.into_iter().take(BATCHES).map(|above| above as f64 / size as f64).collect();
+        let mean = crate::sample::mean(&shares);
+        let variance = crate::sample::squares(&shares) / (BATCHES - 1) as f64;
+        let independent = mean * (1.0 - mean) / size as f64;
+        if independent > 0.0 { (FEW_BATCHES * variance / independent).max(1.0) } else { 1.0 }
+    };
+    above_by_batch(observed, thresholds, size).into_iter().map(effect).collect()
+}
+
+/// [`design_effects`] for one threshold.
+#[must_use]
+pub fn design_effect(observed: &[i64], threshold: i64) -> f64 {
+    design_effects(&[observed], &[threshold]).pop().unwrap_or(1.0)
+}
+
+/// How many values of each batch of `size` are above each threshold, by threshold and batch; the last batch may be smaller.
+fn above_by_batch(observed: &[&[i64]], thresholds: &[i64], size: usize) -> Vec<Vec<usize>> {
+    let mut above: Vec<Vec<usize>> = vec![Vec::new(); thresholds.len()];
+    let mut missing = 0;
+    for mut part in observed.iter().copied() {
+        while !part.is_empty() {
+            if missing == 0 {
+                above.iter_mut().for_each(|batches| batches.push(0));
+                missing = size;
+            }
+            let (head, rest) = part.split_at(missing.min(part.len()));
+            for (batches, threshold) in above.iter_mut().zip(thresholds) {
+                let hits = head.iter().filter(|value| **value > *threshold).count();
+                batches.last_mut().into_iter().for_each(|batch| *batch += hits);
+            }
+            (part, missing) = (rest, missing - head.len());
+        }
+    }
+    above
 }
 
 /// The ranks (from 1) of the two-sided interval: the largest l with P(B ≤ l − 1) ≤ α/2 and the smallest u with P(B ≥ u) ≤ α/2,

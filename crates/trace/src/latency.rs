@@ -1,14 +1,16 @@
 //! Latency per slice and series as sparse HdrHistograms, mergeable by adding counts.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, ListBuilder, RecordBatch, StringBuilder, UInt64Builder};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{ArrayRef, AsArray, Int64Builder, ListBuilder, RecordBatch, StringBuilder, UInt64Builder};
+use arrow::datatypes::{DataType, Field, Int64Type, UInt64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::limits::BATCH_ROWS_MAX;
 use crate::write::ParquetFile;
-use crate::{Result, RunNs, schema};
+use crate::{Error, Result, RunNs, schema};
 
 /// One slice of one series. `values_ns[i]` is the highest value equivalent to bucket `i`, seen `counts[i]` times.
 #[derive(Debug, Clone, Copy)]
@@ -123,5 +125,65 @@ impl LatencyWriter {
         ];
         let batch = RecordBatch::try_new(schema::latency(), columns).expect("the builders stand in schema order");
         self.file.write(&batch)
+    }
+}
+
+/// Hands every row of the `latency-*.parquet` of the run in `dir` to `take`, file by file.
+///
+/// # Errors
+/// [`Error::Io`] when the folder or a file cannot be read, [`Error::Kind`] for another kind or version of file, [`Error::Parquet`] when one
+/// is damaged, [`Error::Content`] when there is none.
+pub fn read_latencies(dir: &Path, mut take: impl FnMut(&LatencyRow<'_>)) -> Result<()> {
+    let files = latency_files(dir)?;
+    if files.is_empty() {
+        return Err(Error::Content { path: dir.to_owned(), reason: "the run holds no latency-*.parquet".to_owned() });
+    }
+    for path in &files {
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| Error::parquet(path, e))?;
+        schema::check_identity(path, builder.metadata().file_metadata().key_value_metadata(), schema::LATENCY)?;
+        for batch in builder.with_batch_size(BATCH_ROWS_MAX).build().map_err(|e| Error::parquet(path, e))? {
+            read_rows(&batch.map_err(|e| Error::parquet(path, e))?, &mut take);
+        }
+    }
+    Ok(())
+}
+
+fn latency_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| Error::io("read", dir, e))? {
+        let path = entry.map_err(|e| Error::io("read", dir, e))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("latency-") && name.ends_with(".parquet") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_rows(batch: &RecordBatch, take: &mut impl FnMut(&LatencyRow<'_>)) {
+    let column = |name: &str| batch.column_by_name(name).expect("a column of the schema");
+    let numbers = |name: &str| column(name).as_primitive::<Int64Type>().values();
+    let names = |name: &str| column(name).as_string::<i32>();
+    let (starts, widths, mins, maxs) = (numbers("slice_start_ns"), numbers("slice_ns"), numbers("min_ns"), numbers("max_ns"));
+    let (collections, operations, phases, measures) = (names("collection"), names("operation"), names("phase"), names("measure"));
+    let totals = column("count").as_primitive::<UInt64Type>().values();
+    let (values, counts) = (column("values_ns").as_list::<i32>(), column("counts").as_list::<i32>());
+    for row in 0..batch.num_rows() {
+        let (values_ns, counts) = (values.value(row), counts.value(row));
+        take(&LatencyRow {
+            slice_start: RunNs(starts[row]),
+            slice_ns: widths[row],
+            collection: collections.value(row),
+            operation: operations.value(row),
+            phase: phases.value(row),
+            measure: measures.value(row),
+            count: totals[row],
+            min_ns: mins[row],
+            max_ns: maxs[row],
+            values_ns: values_ns.as_primitive::<Int64Type>().values(),
+            counts: counts.as_primitive::<UInt64Type>().values(),
+        });
     }
 }

@@ -7,7 +7,7 @@ mod breaking;
 mod endurance;
 mod generator;
 mod latency;
-mod run;
+pub(crate) mod run;
 mod thresholds;
 mod throughput;
 
@@ -99,6 +99,7 @@ struct Rule {
 /// Every rule, in the order in which findings are told.
 const FINDINGS: &[Rule] = &[
     Rule { id: "complete", judge: |analysis| Some(run::complete(analysis)) },
+    Rule { id: "clocks", judge: run::clocks },
     Rule { id: "generator", judge: |analysis| Some(generator::generator(analysis)) },
     Rule { id: "thresholds", judge: thresholds::thresholds },
     Rule { id: "timing", judge: |analysis| Some(generator::timing(analysis)) },
@@ -106,6 +107,7 @@ const FINDINGS: &[Rule] = &[
     Rule { id: "agreement", judge: |analysis| Some(answers::agreement(analysis)) },
     Rule { id: "latency", judge: |analysis| Some(latency::latency(analysis)) },
     Rule { id: "waiting", judge: |analysis| Some(latency::waiting(analysis)) },
+    Rule { id: "connecting", judge: latency::connecting },
     Rule { id: "limits", judge: |analysis| Some(generator::limits(analysis)) },
     Rule { id: "leak", judge: endurance::leak },
     Rule { id: "degradation", judge: endurance::degradation },

@@ -2,6 +2,7 @@
 
 use super::phases;
 use super::{Block, Cell, Column, Material, Table, duration, quantile};
+use crate::breakdown::Group;
 use crate::distribution::{Distribution, LEVELS};
 use crate::units;
 
@@ -23,6 +24,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     blocks.push(Block::Table(table(&[("Response time", &times.response), ("Service time", &times.service)])));
     blocks.extend(phases::overview(material.analysis));
     blocks.extend([Block::chart("latency-over-time"), Block::chart("heat")]);
+    blocks.extend(connects(material));
     blocks
 }
 
@@ -36,6 +38,24 @@ fn table(rows: &[(&'static str, &Distribution)]) -> Table {
         columns: [Column::Text("Time"), Column::Figure("Answers")].into_iter().chain(columns()).collect(),
         rows: rows.iter().map(|(name, times)| [vec![(*name).into(), units::count(times.count).into()], cells(times)].concat()).collect(),
     }
+}
+
+/// How long connecting took, by target; nothing where no connection was made.
+fn connects(material: Material<'_>) -> Option<Block> {
+    let connects = &material.analysis.connects;
+    let row = |group: &Group| {
+        let times = &group.times[0];
+        let head = [Cell::from(group.names[0].as_str()), units::count(times.count).into()];
+        head.into_iter().chain(cells(times)).collect()
+    };
+    let head = [Column::Text("Target"), Column::Figure("Connections")];
+    let table = Table {
+        title: "Connect time of the requests that had to connect first.".to_owned(),
+        folded: true,
+        columns: head.into_iter().chain(columns()).collect(),
+        rows: connects.by_target.groups.iter().filter(|group| group.times[0].count > 0).map(row).collect(),
+    };
+    (connects.overall.count > 0).then_some(Block::Table(table))
 }
 
 /// Headings of the figures of a distribution.

@@ -14,6 +14,7 @@ mod requests;
 mod resources;
 mod throughput;
 mod timing;
+mod transactions;
 
 use crate::Analysis;
 use crate::distribution::Quantile;
@@ -47,6 +48,7 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "throughput", title: "Throughput", build: throughput::build },
     Section { id: "breaking", title: "Breaking points", build: breaking::build },
     Section { id: "collections", title: "Collections and operations", build: collections::build },
+    Section { id: "transactions", title: "Transactions", build: transactions::build },
     Section { id: "resources", title: "Resources", build: resources::build },
     Section { id: "endurance", title: "Endurance", build: endurance::build },
     Section { id: "errors", title: "Errors", build: errors::build },

@@ -2,7 +2,6 @@
 
 use super::latency::{cells, columns};
 use super::{Block, Cell, Column, Table};
-use crate::latency::Group;
 use crate::phases::Phase;
 use crate::{Analysis, units};
 
@@ -25,26 +24,6 @@ pub(super) fn overview(analysis: &Analysis) -> Vec<Block> {
     blocks
 }
 
-/// Response time by phase, collection and operation.
-pub(super) fn groups(analysis: &Analysis) -> Option<Block> {
-    let rows = |phase: &'_ Phase| -> Vec<Vec<Cell>> { phase.groups.iter().map(|group| group_row(&phase.phase, group)).collect() };
-    let table = Table {
-        title: "Response time by phase, collection and operation".to_owned(),
-        folded: true,
-        columns: [
-            Column::Text("Phase"),
-            Column::Text("Collection, operation"),
-            Column::Figure("Requests"),
-            Column::Figure("Failed"),
-        ]
-        .into_iter()
-        .chain(columns())
-        .collect(),
-        rows: analysis.by_phase.iter().flat_map(rows).collect(),
-    };
-    (!analysis.by_phase.is_empty()).then_some(Block::Table(table))
-}
-
 fn head(rates: [&'static str; 2]) -> impl Iterator<Item = Column> {
     let figures = ["Requests", "Failed"].into_iter().chain(rates).map(Column::Figure);
     [Column::Text("Phase")].into_iter().chain(figures)
@@ -57,12 +36,6 @@ fn row(phase: &Phase) -> Vec<Cell> {
     let counts = [name, units::count(phase.requests).into(), failed(phase.requests, phase.ok)];
     let rates = [rate(phase.asked_per_s), rate(phase.offered_per_s)];
     counts.into_iter().chain(rates).chain(cells(&phase.times.response)).collect()
-}
-
-fn group_row(phase: &str, group: &Group) -> Vec<Cell> {
-    let names = Cell { text: group.collection.clone(), detail: group.operation.clone() };
-    let head = [phase.into(), names, units::count(group.requests).into(), failed(group.requests, group.ok)];
-    head.into_iter().chain(cells(&group.times.response)).collect()
 }
 
 /// Requests without a good answer, with their share.

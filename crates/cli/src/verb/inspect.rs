@@ -1,29 +1,67 @@
-//! `rehearsal inspect`: what is in a trace.
+//! `rehearsal inspect`: what is in a trace or in a run.
 
 use std::path::PathBuf;
 
+use analysis::histograms;
+use analysis::inspect::{self, run};
+use analysis::scope::Scope;
 use clap::Args;
 
 use super::Done;
 use crate::failure::Failure;
 use crate::output;
 
-pub const EXAMPLE: &str = "Example:
+pub const EXAMPLE: &str = "Examples:
   rehearsal synth -o nine.parquet --requests 2000
-  rehearsal inspect nine.parquet";
+  rehearsal inspect nine.parquet
+
+  rehearsal inspect reports/first
+  rehearsal inspect reports/first --by phase,target,operation --scope '{collection=products}'";
 
 /// Words of `inspect`.
 #[derive(Args)]
 pub struct Words {
-    /// The trace: a file, or a folder of files
-    trace: PathBuf,
+    /// The trace (a file, or a folder of files), or a run's folder
+    path: PathBuf,
+    /// Of a run: what its requests are told apart by: collection, operation, target, phase, effect, transaction [default: collection,operation]
+    #[arg(long, value_name = "WORDS")]
+    by: Option<String>,
+    /// Of a run: only these requests, such as '{collection=products,phase=stress}'
+    #[arg(long)]
+    scope: Option<Scope>,
+    /// Of a run: percentiles from its merged histograms instead of its outcomes, by collection, operation or phase
+    #[arg(long, conflicts_with = "scope")]
+    histograms: bool,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
-    let summary = analysis::inspect::inspect(&words.trace)?;
+    if words.path.join("run.json").exists() { inspect_run(words) } else { inspect_trace(words) }
+}
+
+fn inspect_run(words: Words) -> Result<Done, Failure> {
+    let known = if words.histograms { &histograms::WORDS[..] } else { &run::WORDS };
+    let by = words.by.as_deref().map_or_else(|| Ok(run::BY.to_vec()), |list| run::words(list, known)).map_err(Failure::new)?;
+    if words.histograms {
+        let summary = run::inspect_histograms(&words.path, &by)?;
+        output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { summary.to_string() })?;
+        return Ok(Done::Fine);
+    }
+    let summary = run::inspect_run(&words.path, &by, &words.scope.unwrap_or_default())?;
+    output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { summary.to_string() })?;
+    Ok(if summary.exit_code() == 0 { Done::Fine } else { Done::Finding })
+}
+
+fn inspect_trace(words: Words) -> Result<Done, Failure> {
+    if words.by.is_some() || words.scope.is_some() || words.histograms {
+        let path = words.path.display();
+        return Err(Failure::new(format!(
+            "--by, --scope and --histograms look at a run, and {path} is none: it holds no run.json"
+        )));
+    }
+    let summary = inspect::inspect(&words.path)?;
     output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { summary.to_string() })?;
     Ok(Done::Fine)
 }

@@ -63,7 +63,7 @@ verbs! {
     /// Turn packet captures into a trace
     #[command(after_help = import::EXAMPLE)]
     Import(import),
-    /// Say what is in a trace
+    /// Say what is in a trace or a run
     #[command(after_help = inspect::EXAMPLE)]
     Inspect(inspect),
     /// Cut a part out of a trace, or join several
