@@ -2,8 +2,8 @@
 
 pub mod agreement;
 mod bins;
-pub mod breaking;
 pub mod breakdown;
+pub mod breaking;
 pub mod chart;
 pub mod compare;
 pub mod connects;

@@ -42,7 +42,7 @@ pub fn estimate(sorted: &[i64], p: f64, confidence: f64) -> Option<Estimate> {
 pub type Dependent = (i64, Option<(i64, i64)>);
 
 /// The same for values that depend on their neighbours in the order `observed`: the interval is that of the smaller sample which would tell
-/// as much if its values were independent, n divided by the design effect ([`design_effects`]). `None` below [`samples_min_two_sided`];
+/// as much if its values were independent, n divided by little more than the design effect ([`design_effects`]). `None` below [`samples_min_two_sided`];
 /// the ends are missing where the values depend on one another so much that they say too little.
 #[must_use]
 pub fn estimate_dependent(observed: &[i64], sorted: &[i64], p: f64, confidence: f64) -> Option<Dependent> {
@@ -62,7 +62,8 @@ pub fn estimates_dependent(
     let enough = |p: &&f64| n >= samples_min_two_sided(**p, confidence);
     let told: Vec<f64> = levels.iter().filter(enough).copied().collect();
     let values = at(&told.iter().map(|p| rank(n, *p)).collect::<Vec<_>>());
-    let effective = design_effects(observed, &values).into_iter().map(|effect| (n as f64 / effect) as usize);
+    let effects = design_effects(observed, &values).into_iter().zip(&told);
+    let effective = effects.map(|(effect, p)| effective(n, effect, *p));
     let ends = told.iter().zip(effective).map(|(p, effective)| {
         let place = |rank: usize| (rank * n).div_ceil(effective).clamp(1, n);
         interval_ranks(effective, *p, confidence).map(|(low, high)| [place(low), place(high)])
@@ -72,6 +73,20 @@ pub fn estimates_dependent(
     let ends = ends.into_iter().map(|ends| ends.and_then(|_| bounds.next().zip(bounds.next())));
     let mut found = values.into_iter().zip(ends);
     levels.iter().map(|p| if enough(&p) { found.next() } else { None }).collect()
+}
+
+/// How many independent values tell as much about the p-quantile as `n` that depend on one another.
+///
+/// n/D for a design effect D. Where D shows dependence (above 1.8, which it is for one in twenty samples of independent values: χ² of 19 degrees), it
+/// is itself known from few stretches above the quantile, n(1−p)/D of them, and it is too small in just those samples whose quantile is too
+/// low, because a busy period is missing. So D is taken 1 + 6·D/(n·min(p, 1−p)) times as large. The factor is from simulation: in M/M/1 at
+/// loads of .5 and .8, for p50 to p99 and 2000 to 100 000 values, intervals of 95 % then hold the truth in 94 to 97 % wherever most samples
+/// have one, and at most 4 % of all samples have one that does not; without it these were 84 to 95 % and up to 13 %.
+fn effective(n: usize, effect: f64, p: f64) -> usize {
+    const DEPENDENT: f64 = 1.8;
+    const FEW_STRETCHES: f64 = 6.0;
+    let few = if effect > DEPENDENT { 1.0 + FEW_STRETCHES * effect / (n as f64 * p.min(1.0 - p)) } else { 1.0 };
+    (n as f64 / (effect * few)) as usize
 }
 
 /// How much more the share of values above each threshold varies from batch to batch than it would for independent values:
@@ -273,7 +288,7 @@ mod tests {
         }
     }
 
-    /// Requests in an M/M/1 queue at 80 % load, 6000 in a row: of 200 intervals of 95 %, widened for their dependence, 92 to 99 % hold the
+    /// Requests in an M/M/1 queue at 80 % load, 20 000 in a row: of 200 intervals of 95 %, widened for their dependence, 92 to 99 % hold the
     /// quantile of the closed form; those for independent values hold it in less than 70 %.
     #[test]
     fn dependent_intervals_hold_the_quantile_of_a_queue() {
@@ -285,7 +300,7 @@ mod tests {
                 response_s = (response_s - rng.exponential() / 800.0).max(0.0) + rng.exponential() / 1000.0;
                 (response_s * 1e9) as i64
             };
-            (0..6500).map(|_| next()).skip(500).collect::<Vec<i64>>()
+            (0..20_500).map(|_| next()).skip(500).collect::<Vec<i64>>()
         };
         for p in [0.5, 0.9] {
             let (mut dependent, mut independent) = (0, 0);
