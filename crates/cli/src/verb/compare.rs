@@ -22,7 +22,14 @@ pub const EXAMPLE: &str = "Examples:
   rehearsal compare main reports/new
 
 A run, a folder that `replay --repeat` made, and a baseline (its file, or the name it was saved under) may stand for a side. A folder that
-`replay --against OLD=URL,NEW=URL` made stands for both; with --interleave its runs are compared in pairs, which tells most.";
+`replay --against OLD=URL,NEW=URL` made stands for both; with --interleave its runs are compared in pairs, which tells most.
+
+Known changes for --accept:
+  accepted:
+    - figure: p99
+      up_to: 20%
+      until: 2026-12-31
+      reason: the new index";
 
 /// Words of `compare`.
 #[derive(Args)]
