@@ -12,6 +12,7 @@ use stats::traffic::{Traffic, TrafficFigures};
 use stats::{Counts, order};
 use trace::{Issue, Issues, Kind, Loss, Redaction, Row, Source, TraceMeta, TraceReader};
 
+pub(crate) use busiest::Arrivals;
 pub use busiest::BusyWindow;
 
 use crate::{Result, units};
@@ -253,7 +254,7 @@ struct Tally {
     exchanges: u64,
     items: u64,
     traffic: Traffic,
-    steps: busiest::Steps,
+    steps: Arrivals,
     sessions: HashMap<u64, u64>,
     uncounted_requests: u64,
     answers: Answers,

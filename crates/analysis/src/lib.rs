@@ -4,6 +4,7 @@ pub mod agreement;
 mod bins;
 pub mod breakdown;
 pub mod breaking;
+pub mod capacity;
 pub mod chart;
 pub mod compare;
 pub mod connects;
@@ -105,6 +106,8 @@ pub struct Analysis {
     pub recoveries: Vec<recovery::Recovery>,
     /// The longest time without a good answer.
     pub silence: Option<silence::Silence>,
+    /// What the target can bear; `None` where the load did not vary and nothing was asked.
+    pub capacity: Option<capacity::Capacity>,
 }
 
 impl Analysis {
@@ -158,6 +161,7 @@ impl Analysis {
             thresholds: Vec::new(),
             phases,
             latency,
+            capacity: None,
             totals,
             whole,
         };

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::breaking::Asked;
+use crate::capacity::{self, Capacity, Question};
 use crate::finding::{Finding, findings};
 use crate::overview::Overview;
 use crate::page::{self, Page, Part};
@@ -26,6 +27,8 @@ pub struct ReportOptions {
     pub limits: Vec<Asked>,
     /// Where JUnit XML goes, if anywhere.
     pub junit: Option<PathBuf>,
+    /// What is asked about capacity.
+    pub capacity: Question,
 }
 
 /// A report that has been written.
@@ -37,6 +40,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How it stands to its thresholds.
     pub thresholds: Vec<Judged>,
+    /// What the target can bear, a line each; empty where nothing is known or asked.
+    pub capacity: String,
     /// The page.
     pub html: PathBuf,
 }
@@ -74,6 +79,7 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     if !options.limits.is_empty() {
         analysis = analysis.within(&thresholds, &options.limits)?;
     }
+    analysis.capacity = Capacity::of_run(&analysis, &options.capacity)?;
     let page = page(&analysis);
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
@@ -85,5 +91,6 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
         let generator = page.findings.iter().find(|finding| finding.id == "generator");
         junit::write(path, &[junit::of_run(&analysis.info.label, generator, &analysis.thresholds)])?;
     }
-    Ok(Report { overview: page.overview, findings: page.findings, thresholds: analysis.thresholds, html })
+    let capacity = analysis.capacity.as_ref().map(capacity::terminal).unwrap_or_default();
+    Ok(Report { overview: page.overview, findings: page.findings, thresholds: analysis.thresholds, capacity, html })
 }

@@ -112,20 +112,34 @@ pub fn time(seconds: f64) -> String {
     }
 }
 
-/// An instant in nanoseconds since the Unix epoch as `2026-11-20 23:47:05 UTC`. The date is found by counting days from 0000-03-01 in eras of 400
-/// years (Hinnant 2013, *chrono-Compatible Low-Level Date Algorithms*, `civil_from_days`).
+/// An instant in nanoseconds since the Unix epoch as `2026-11-20 23:47:05 UTC`.
 #[must_use]
 pub fn utc(unix_ns: i64) -> String {
     let seconds = unix_ns.div_euclid(1_000_000_000);
-    let (days, second) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
+    let ((year, month, day), second) = (civil(seconds.div_euclid(86_400)), seconds.rem_euclid(86_400));
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
+}
+
+/// Year, month and day of the month of a day counted from 1970-01-01, found by counting from 0000-03-01 in eras of 400 years (Hinnant 2013,
+/// *chrono-Compatible Low-Level Date Algorithms*, `civil_from_days`).
+#[must_use]
+pub fn civil(day: i64) -> (i64, i64, i64) {
+    let days = day + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = (month_from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day_of_year - (153 * month_from_march + 2) / 5 + 1)
+}
+
+/// The day of a date, counted from 1970-01-01: the inverse of [`civil`] (`days_from_civil`, likewise).
+#[must_use]
+pub fn day(year: i64, month: i64, of_month: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + of_month - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// Events per second: `1,234 /s`.

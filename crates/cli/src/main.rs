@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine · 1 a finding (threshold missed, regression, invalid run) · 2 could not do it.
 
+mod capacity;
 mod comparison;
 mod failure;
 mod interrupt;

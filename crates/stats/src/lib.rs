@@ -20,6 +20,7 @@ pub mod overload;
 pub mod probability;
 pub mod queueing;
 pub mod recovery;
+pub mod regression;
 mod rng;
 mod sample;
 pub mod search;

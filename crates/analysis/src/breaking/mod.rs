@@ -18,7 +18,7 @@ pub use self::asked::{Asked, KINDS, Kind, limits_of};
 pub use self::before::Sign;
 use self::bracket::bracket;
 pub use self::bracket::{Bracket, Place};
-pub use self::limit::{Found, Limit, Measure, Sources};
+pub use self::limit::{Found, Limit, Measure, Sources, mean_between};
 use crate::Analysis;
 use crate::resources::Resources;
 use crate::steps::{Step, Steps};

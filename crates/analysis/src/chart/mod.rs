@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod axis;
+mod capacity;
 mod draw;
 mod endurance;
 mod heat;
@@ -25,6 +26,7 @@ pub use style::{Ink, css_classes, css_variables};
 
 use crate::Analysis;
 use crate::breaking::Breaking;
+use crate::capacity::Capacity;
 use crate::phases::{Begin, WARMUP};
 use crate::steps::Step;
 
@@ -50,6 +52,9 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "cpu-over-time", build: resources::cpu },
     Chart { name: "memory-over-time", build: resources::memory },
     Chart { name: "endurance", build: endurance::build },
+    Chart { name: "scalability", build: |analysis| capacity::of_run(analysis, capacity::scalability) },
+    Chart { name: "headroom", build: |analysis| capacity::of_run(analysis, capacity::headroom) },
+    Chart { name: "nodes", build: |analysis| capacity::of_run(analysis, capacity::nodes) },
 ];
 
 /// The chart of latency by load, of the trials of a search.
@@ -61,6 +66,14 @@ pub(crate) fn of_loads(steps: &[Step], breaking: &Breaking) -> Drawn {
 #[must_use]
 pub fn charts(analysis: &Analysis) -> Vec<Drawn> {
     CHARTS.iter().map(|chart| Drawn { name: chart.name.to_owned(), picture: (chart.build)(analysis) }).collect()
+}
+
+/// Those of what a search's target can bear.
+pub(crate) fn of_capacity(of: &Capacity) -> Vec<Drawn> {
+    let drawn = |(name, build): (&str, capacity::Build)| Drawn { name: name.to_owned(), picture: build(of) };
+    [("scalability", capacity::scalability as capacity::Build), ("headroom", capacity::headroom), ("nodes", capacity::nodes)]
+        .map(drawn)
+        .into()
 }
 
 /// Marks of the phases on an axis of seconds from the first due instant on; none where there is but one phase.

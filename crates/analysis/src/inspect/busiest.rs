@@ -32,18 +32,18 @@ impl BusyWindow {
 }
 
 /// Requests in each step.
-pub struct Steps {
+pub struct Arrivals {
     step_ns: i64,
     counts: Vec<u64>,
 }
 
-impl Default for Steps {
+impl Default for Arrivals {
     fn default() -> Self {
         Self { step_ns: STEP_NS, counts: Vec::new() }
     }
 }
 
-impl Steps {
+impl Arrivals {
     /// One more request, ns since trace start.
     pub fn add(&mut self, at_ns: i64) {
         while at_ns / self.step_ns >= STEPS_MAX as i64 {
@@ -62,7 +62,8 @@ impl Steps {
         LENGTHS_NS.iter().filter_map(|length_ns| self.busiest_of(*length_ns)).collect()
     }
 
-    fn busiest_of(&self, length_ns: i64) -> Option<BusyWindow> {
+    /// The busiest window of one length, in ns; `None` where the trace is not twice as long.
+    pub fn busiest_of(&self, length_ns: i64) -> Option<BusyWindow> {
         let steps =
             usize::try_from(length_ns / self.step_ns).ok().filter(|steps| *steps > 0 && 2 * steps <= self.counts.len())?;
         let mut requests: u64 = self.counts[..steps].iter().sum();
@@ -88,7 +89,7 @@ mod tests {
     const S: i64 = 1_000_000_000;
 
     fn busiest(arrivals_ns: impl IntoIterator<Item = i64>) -> Vec<BusyWindow> {
-        let mut steps = Steps::default();
+        let mut steps = Arrivals::default();
         arrivals_ns.into_iter().for_each(|at_ns| steps.add(at_ns));
         steps.busiest()
     }

@@ -75,6 +75,9 @@ pub(crate) fn document(analysis: &Analysis, findings: &[Finding], overview: &Ove
     if let Some(endurance) = &analysis.endurance {
         document["endurance"] = json!(endurance);
     }
+    if let Some(capacity) = &analysis.capacity {
+        document["capacity"] = json!(capacity);
+    }
     if !analysis.by_phase.is_empty() {
         document["phases"] = json!(analysis.by_phase);
     }

@@ -7,6 +7,7 @@ use stats::search::Ending;
 
 use super::{Figures, Outcome, SearchInfo, TrialInfo, search_info};
 use crate::breaking::{Breaking, limits_of};
+use crate::capacity::{self, Capacity};
 use crate::finding::Verdict;
 use crate::overview::{Figure, Overview};
 use crate::page::{self, Card, Page, Part};
@@ -26,11 +27,13 @@ const VERSION: u32 = 1;
 pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let info = search_info(dir)?;
     refuse(options)?;
-    let page = page(&info, loads(dir, &info)?);
+    let capacity = Capacity::of_search(dir, &info, &options.capacity)?;
+    let page = page(&info, loads(dir, &info)?, capacity.as_ref());
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
-    page::write(&out.join("findings.json"), &findings_json(&info, &page.overview))?;
-    Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), html })
+    page::write(&out.join("findings.json"), &findings_json(&info, &page.overview, capacity.as_ref()))?;
+    let capacity = capacity.as_ref().map(capacity::terminal).unwrap_or_default();
+    Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), capacity, html })
 }
 
 fn refuse(options: &ReportOptions) -> Result<()> {
@@ -61,8 +64,9 @@ fn loads(dir: &Path, info: &SearchInfo) -> Result<Option<(Steps, Breaking)>> {
     Ok(Breaking::new(&steps, &limits, None, None).map(|breaking| (steps, breaking)))
 }
 
-fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>) -> Page {
-    let charts = loads.iter().map(|(steps, breaking)| chart::of_loads(&steps.all, breaking)).collect();
+fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>, capacity: Option<&Capacity>) -> Page {
+    let of_loads = loads.iter().map(|(steps, breaking)| chart::of_loads(&steps.all, breaking));
+    let charts = of_loads.chain(capacity.map(chart::of_capacity).unwrap_or_default()).collect();
     let breaking = loads.map(|(_, breaking)| section::of_loads(&breaking)).unwrap_or_default();
     Page {
         kicker: "Search report",
@@ -73,6 +77,7 @@ fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>) -> Page {
             Part::new("trials", "Trials", trials(info)),
             Part::new("collections", "Collections at the bound", collections(info)),
             Part::new("breaking", "Loads and limits", breaking),
+            Part::new("capacity", "Capacity", capacity.map(capacity::blocks).unwrap_or_default()),
         ],
         findings: Vec::new(),
         charts,
@@ -80,7 +85,7 @@ fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>) -> Page {
     }
 }
 
-fn findings_json(info: &SearchInfo, overview: &Overview) -> String {
+fn findings_json(info: &SearchInfo, overview: &Overview, capacity: Option<&Capacity>) -> String {
     let document = json!({
         "kind": "rehearsal search findings",
         "version": VERSION,
@@ -88,6 +93,7 @@ fn findings_json(info: &SearchInfo, overview: &Overview) -> String {
         "sentence": overview.sentence,
         "figures": overview.figures,
         "search": info,
+        "capacity": capacity,
     });
     serde_json::to_string_pretty(&document).expect("findings are plain data") + "\n"
 }

@@ -4,6 +4,7 @@
 
 mod agreement;
 pub(crate) mod breaking;
+mod capacity;
 mod collections;
 mod endurance;
 mod errors;
@@ -47,6 +48,7 @@ pub const SECTIONS: &[Section] = &[
     Section { id: "latency", title: "Latency", build: latency::build },
     Section { id: "throughput", title: "Throughput", build: throughput::build },
     Section { id: "breaking", title: "Breaking points", build: breaking::build },
+    Section { id: "capacity", title: "Capacity", build: capacity::build },
     Section { id: "collections", title: "Collections and operations", build: collections::build },
     Section { id: "transactions", title: "Transactions", build: transactions::build },
     Section { id: "resources", title: "Resources", build: resources::build },

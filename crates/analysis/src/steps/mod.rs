@@ -83,6 +83,12 @@ impl Step {
         self.users.unwrap_or(self.offered_per_s)
     }
 
+    /// Whether both are of the same time of the same run: that of all collections, say, and that of one.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.from_ns, self.to_ns, &self.name) == (other.from_ns, other.to_ns, &other.name)
+    }
+
     /// How long it is.
     #[must_use]
     pub fn seconds(&self) -> f64 {

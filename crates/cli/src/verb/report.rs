@@ -7,6 +7,7 @@ use analysis::breaking::{Asked, KINDS, Kind};
 use clap::Args;
 
 use super::Done;
+use crate::capacity::CapacityWords;
 use crate::failure::Failure;
 use crate::thresholds::ThresholdWords;
 use crate::{output, thresholds};
@@ -14,7 +15,8 @@ use crate::{output, thresholds};
 const EXAMPLE: &str = "Examples:
   rehearsal report reports/first
   rehearsal report reports/first --threshold 'p95<20ms' --threshold 'error_rate<0.1%' --junit junit.xml
-  rehearsal report reports/ramp --limit connections=1000 --limit cpu=80%";
+  rehearsal report reports/ramp --limit connections=1000 --limit cpu=80%
+  rehearsal report reports/first --demand 5000/s --reserve 1 --price '0.40 EUR/h'";
 
 /// Examples, and what thresholds and limits can be about.
 pub fn example() -> String {
@@ -49,6 +51,8 @@ pub struct Words {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    capacity: CapacityWords,
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
@@ -58,13 +62,14 @@ pub fn run(words: Words) -> Result<Done, Failure> {
         return Ok(Done::Fine);
     }
     let thresholds = words.thresholds.taken()?;
-    let options = ReportOptions { out: words.output, csv: words.csv, thresholds, limits: words.limits, junit: words.junit };
+    let (capacity, limits) = (words.capacity.question()?, words.limits);
+    let options = ReportOptions { out: words.output, csv: words.csv, thresholds, limits, junit: words.junit, capacity };
     let report = analysis::report(&words.run, &options)?;
     let text = if words.json {
         std::fs::read_to_string(report.html.with_file_name("findings.json"))?
     } else {
         let thresholds = analysis::threshold::terminal(&report.thresholds);
-        format!("{thresholds}{}report: {}", report.overview.terminal(), report.html.display())
+        format!("{thresholds}{}{}report: {}", report.overview.terminal(), report.capacity, report.html.display())
     };
     output::say(&text)?;
     Ok(if report.overview.exit_code() == 0 { Done::Fine } else { Done::Finding })

@@ -133,7 +133,26 @@ fn intervals_hold_the_truth() {
 fn latencies(mu: f64, loads: &[f64], noise: f64, seed: u64) -> Vec<LatencyPoint> {
     let mut rng = Rng::stream(seed, "latency");
     let at = |load: &f64| 0.001 / (1.0 - load / mu) * libm::exp(noise * rng.normal());
-    loads.iter().zip(loads.iter().map(at).collect::<Vec<_>>()).map(|(l, r)| LatencyPoint { per_s: *l, latency: r }).collect()
+    loads
+        .iter()
+        .zip(loads.iter().map(at).collect::<Vec<_>>())
+        .map(|(l, r)| LatencyPoint { per_s: *l, latency: r, error: noise.max(0.01) })
+        .collect()
+}
+
+/// Medians of M/M/c come back with their number of servers; one server's curve would have its pole far beyond.
+#[test]
+fn several_servers_are_told_from_one() {
+    for servers in [1_u32, 4, 16] {
+        let at = |load: f64| {
+            let queue = crate::queueing::Mmc::new(servers, load, 1000.0 / f64::from(servers)).expect("stable");
+            LatencyPoint { per_s: load, latency: queue.sojourn_quantile_s(0.5), error: 0.01 }
+        };
+        let found = LatencyLoad::fit(&[100.0, 300.0, 500.0, 700.0, 800.0, 900.0].map(at)).expect("a fit");
+        assert_eq!(found.servers, servers);
+        near(found.capacity_per_s, 1000.0, 2e-4);
+        near(found.latency(850.0).expect("inside"), at(850.0).latency, 2e-3);
+    }
 }
 
 /// Without noise the curve comes back exactly; it is not asked beyond what was measured.
@@ -144,13 +163,13 @@ fn a_queue_gives_its_capacity() {
     near(found.unloaded, 0.001, 1e-6);
     near(found.latency(900.0).expect("near"), 0.01, 1e-5);
     assert_eq!((found.latency(936.0), found.latency(-1.0)), (None, None));
-    near(found.load_within(0.005).expect("near").value, 800.0, 1e-6);
-    assert_eq!((found.load_within(0.000_5), found.load_within(1.0)), (None, None));
+    assert_eq!(found.servers, 1);
 }
 
 #[test]
 fn latencies_that_do_not_rise_or_hardly_bend_say_little() {
-    let flat: Vec<LatencyPoint> = (1..8).map(|i| LatencyPoint { per_s: f64::from(i), latency: 1.0 / f64::from(i) }).collect();
+    let flat: Vec<LatencyPoint> =
+        (1..8).map(|i| LatencyPoint { per_s: f64::from(i), latency: 1.0 / f64::from(i), error: 0.1 }).collect();
     assert_eq!(LatencyLoad::fit(&flat), Err(Refusal::NoShape));
     let idle = latencies(1000.0, &[5.0, 10.0, 20.0, 30.0, 40.0, 50.0], 0.05, 3);
     let found = LatencyLoad::fit(&idle);
@@ -164,8 +183,8 @@ fn capacity_intervals_hold_the_capacity() {
         let fit = LatencyLoad::fit(&latencies(1000.0, &loads, 0.05, *seed)).expect("a fit");
         fit.capacity_low_per_s <= 1000.0 && fit.capacity_high_per_s.is_none_or(|high| high >= 1000.0)
     };
-    let held = (0..300).filter(holds).count() as f64 / 300.0;
-    assert!((0.92..=0.98).contains(&held), "{held}");
+    let held = (0..300).filter(holds).count();
+    assert!((276..300).contains(&held), "{held} of 300");
 }
 
 proptest! {
