@@ -83,16 +83,18 @@ fn told<'a>(steps: &'a [Step], limit: &Limit) -> Vec<Judged<'a>> {
     sound.iter().filter_map(of_step).collect()
 }
 
-/// Leaves out a miss that follows upon a miss at a larger load: the backlog from before may be to blame, not the load.
+/// Leaves out a miss that follows upon a miss at a larger load in the same run: the backlog from before may be to blame, not the load.
 fn without_backlog<'a>(told: &[Judged<'a>]) -> Vec<Judged<'a>> {
-    let mut overloaded_at: Option<f64> = None;
+    let (mut overloaded_at, mut until_ns): (Option<f64>, i64) = (None, i64::MIN);
     let mut kept = Vec::with_capacity(told.len());
     for one in told {
         let load = one.step.load();
-        match overloaded_at {
+        let same_run = one.step.from_ns >= until_ns;
+        until_ns = one.step.to_ns;
+        match overloaded_at.filter(|_| same_run) {
             _ if one.held => overloaded_at = None,
             Some(larger) if load < larger => continue,
-            _ => overloaded_at = Some(overloaded_at.map_or(load, |before| before.max(load))),
+            before => overloaded_at = Some(before.map_or(load, |before| before.max(load))),
         }
         kept.push(*one);
     }
@@ -144,9 +146,13 @@ mod tests {
         }
     }
 
+    fn in_time(step: Step, at: i64) -> Step {
+        Step { from_ns: at, to_ns: at + 1, ..step }
+    }
+
     /// Loads and failed requests of 1000, of which 10 are allowed.
     fn found(steps: &[(f64, u64)]) -> (f64, Option<f64>, usize) {
-        let steps: Vec<Step> = steps.iter().map(|(per_s, failed)| step(*per_s, *failed)).collect();
+        let steps: Vec<Step> = steps.iter().zip(0..).map(|((per_s, failed), at)| in_time(step(*per_s, *failed), at)).collect();
         let found = bracket(&steps, &Limit::errors(0.01)).expect("every step tells");
         (found.low, found.high, found.after_overload)
     }
@@ -168,6 +174,13 @@ mod tests {
     fn what_a_larger_load_left_behind_is_not_held_against_a_smaller_one() {
         assert_eq!(found(&[(100.0, 0), (500.0, 400), (100.0, 200), (100.0, 0), (300.0, 90)]), (100.0, Some(300.0), 1));
         assert_eq!(found(&[(500.0, 400), (400.0, 200), (100.0, 0)]), (100.0, Some(500.0), 1));
+    }
+
+    #[test]
+    fn trials_leave_nothing_behind() {
+        let trials = [step(500.0, 400), step(400.0, 200), step(100.0, 0)].map(|step| in_time(step, 0));
+        let found = bracket(&trials, &Limit::errors(0.01)).unwrap();
+        assert_eq!((found.low, found.high, found.after_overload), (100.0, Some(400.0), 0), "each is a run of its own");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::steps::{Step, Steps};
 
 /// Share of failed requests from which errors count as a limit that was reached.
 pub const ERRORS_MAX: f64 = 0.001;
-/// Goodput beyond the breaking point that is still this share of the largest is graceful.
+/// Goodput beyond the breaking point whose interval reaches this share of the largest is graceful.
 const GRACEFUL_MIN: f64 = 0.9;
 
 /// What the target bears, overall and by collection.
@@ -205,12 +205,13 @@ fn beyond(steps: &[Step], broken_at: f64, most_per_s: f64) -> Option<Beyond> {
     let over = sound(steps).filter(|step| step.load() >= broken_at);
     let least = over.min_by(|one, other| one.goodput_per_s.total_cmp(&other.goodput_per_s))?;
     let share = least.goodput_per_s / most_per_s;
+    let at_most = least.goodput_ends.map_or(least.goodput_per_s, |(_, high)| high);
     Some(Beyond {
         goodput_per_s: least.goodput_per_s,
         share,
         step: least.name.clone(),
         load: least.load(),
-        graceful: share >= GRACEFUL_MIN,
+        graceful: at_most >= GRACEFUL_MIN * most_per_s,
     })
 }
 

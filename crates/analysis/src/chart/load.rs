@@ -91,7 +91,8 @@ fn summary(breaking: &Breaking, steps: &[&Step]) -> String {
         let p99 = step.and_then(|step| value(step, 0.99)).map_or_else(|| "unknown".to_owned(), units::duration);
         (p99, step.map_or_else(String::new, |step| breaking.load_text(step.load())))
     };
-    let ((low, from), (high, to)) = (text(steps.first()), text(steps.last()));
+    let known = |step: &&&Step| value(step, 0.99).is_some();
+    let ((low, from), (high, to)) = (text(steps.iter().find(known)), text(steps.iter().rfind(known)));
     let first = crate::finding::in_a_word(breaking, &breaking.all);
     format!("The 99th percentile is {low} at {from} and {high} at {to}. Limit reached first: {first}.")
 }

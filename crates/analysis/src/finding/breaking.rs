@@ -37,7 +37,7 @@ pub(super) fn breaking_point(analysis: &Analysis) -> Option<Judged> {
         return Some(Judged { title, verdict: Verdict::Insufficient, figures: json!({}), interval: None, evidence: STEPS });
     };
     let all = &breaking.all;
-    let figures = json!({ "limits": all.limits, "first": all.first, "before": all.before, "spoilt_steps": breaking.spoilt });
+    let figures = json!({ "limits": all.limits, "first": all.first, "before": all.before, "steps": analysis.steps.all });
     let left_out = match breaking.spoilt.len() {
         0 => String::new(),
         count => format!(" {} left out, in which the generator was late.", units::counted(count as u64, "step")),

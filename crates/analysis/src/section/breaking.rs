@@ -1,8 +1,11 @@
 //! Where the target breaks: each limit with the loads between which it was reached, and what was at its end before.
 
 use super::{Block, Cell, Column, Material, Table};
-use crate::breaking::{Bearing, Bracket, Breaking, Place};
+use crate::breaking::{Bearing, Bracket, Breaking, ERRORS_MAX, Limit, Place};
 use crate::units;
+
+/// The whole, among the names of collections.
+const ALL: &str = "all";
 
 pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     material.analysis.breaking.as_ref().map(blocks).unwrap_or_default()
@@ -10,7 +13,20 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
 
 /// The section of a run, a series or a search.
 pub(crate) fn blocks(breaking: &Breaking) -> Vec<Block> {
-    let mut blocks = vec![Block::chart("latency-by-load"), Block::Table(limits(breaking))];
+    let mut blocks = vec![
+        Block::chart("latency-by-load"),
+        Block::Table(limits(
+            breaking,
+            "The load at which each limit was reached lies between the two.",
+            bearings(breaking).take(1),
+        )),
+    ];
+    if !breaking.collections.is_empty() {
+        let mut folded =
+            limits(breaking, "The same by collection, where it was reached or is a threshold", bearings(breaking).skip(1));
+        folded.folded = true;
+        blocks.push(Block::Table(folded));
+    }
     let signs = signs(breaking);
     if !signs.rows.is_empty() {
         blocks.push(Block::Table(signs));
@@ -32,14 +48,20 @@ pub(crate) fn blocks(breaking: &Breaking) -> Vec<Block> {
 /// The whole, then every collection.
 fn bearings(breaking: &Breaking) -> impl Iterator<Item = (&str, &Bearing)> {
     let collections = breaking.collections.iter().map(|(name, bearing)| (name.as_str(), bearing));
-    std::iter::once(("all", &breaking.all)).chain(collections)
+    std::iter::once((ALL, &breaking.all)).chain(collections)
 }
 
-fn limits(breaking: &Breaking) -> Table {
+/// What is told of every collection: what was reached, and what the user asked for.
+fn is_told(name: &str, bracket: &Bracket) -> bool {
+    let asked_for = |limit: &Limit| *limit != Limit::errors(0.0) && *limit != Limit::errors(ERRORS_MAX);
+    bracket.missed.is_some() || asked_for(&bracket.limit) || name == ALL
+}
+
+fn limits<'a>(breaking: &'a Breaking, title: &str, bearings: impl Iterator<Item = (&'a str, &'a Bearing)>) -> Table {
     let mut columns =
         vec![Column::Text("Collection"), Column::Text("Limit"), Column::Figure("Held up to"), Column::Figure("Missed from")];
     columns.extend(["Connections", "Steps"].map(Column::Figure));
-    let rows = bearings(breaking).flat_map(|(name, bearing)| {
+    let rows = bearings.flat_map(|(name, bearing)| {
         let row = move |bracket: &Bracket| {
             let first = if bearing.first.contains(&bracket.limit.name) { "reached first" } else { "" };
             let limit = Cell { text: bracket.limit.name.clone(), detail: first.to_owned() };
@@ -48,14 +70,9 @@ fn limits(breaking: &Breaking) -> Table {
             let missed = place(breaking, bracket, bracket.missed.as_ref(), bracket.high);
             vec![name.into(), limit, held, missed, connections.into(), units::count(bracket.judged as u64).into()]
         };
-        bearing.limits.iter().map(row).collect::<Vec<_>>()
+        bearing.limits.iter().filter(|bracket| is_told(name, bracket)).map(row).collect::<Vec<_>>()
     });
-    Table {
-        title: "The load at which each limit was reached lies between the two.".to_owned(),
-        columns,
-        rows: rows.collect(),
-        ..Table::default()
-    }
+    Table { title: title.to_owned(), columns, rows: rows.collect(), ..Table::default() }
 }
 
 fn place(breaking: &Breaking, bracket: &Bracket, place: Option<&Place>, load: Option<f64>) -> Cell {
