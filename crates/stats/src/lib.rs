@@ -17,6 +17,7 @@ mod linear;
 mod moments;
 pub mod order;
 pub mod overload;
+pub mod periodic;
 pub mod probability;
 pub mod queueing;
 pub mod recovery;

@@ -14,6 +14,13 @@ pub(super) fn generator(analysis: &Analysis) -> Judged {
     let counted = fidelity.lateness.map_or(0, |lateness| lateness.p99_ns.cast_signed());
     let lateness = analysis.timing.lateness.value_ns(0.99).unwrap_or(counted);
     let late = units::duration(lateness as f64);
+    let checks = fidelity.checks.iter().filter(|check| !check.holds());
+    let level =
+        checks.map(|check| check.criterion).find(|one| [Criterion::LatenessP99Ns, Criterion::LatenessP999Ns].contains(one));
+    let (spoilt, at) = match (level, analysis.timing.lateness.value_ns(0.999)) {
+        (Some(Criterion::LatenessP999Ns), Some(p999)) => (units::duration(p999 as f64), "99.9th"),
+        _ => (late.clone(), "99th"),
+    };
     let (verdict, title) = match (fidelity.generator_limited, fidelity.missed_by_generator) {
         (false, _) if fidelity.sent == 0 => {
             (Verdict::Insufficient, "Nothing was sent, so nothing is known of the generator.".to_owned())
@@ -24,7 +31,7 @@ pub(super) fn generator(analysis: &Analysis) -> Judged {
         (true, 0) => (
             Verdict::Invalid,
             format!(
-                "INVALID: generator-limited. Its own lateness was {late} at the 99th percentile; use a faster or idler machine, or a lower rate."
+                "INVALID: generator-limited. Its own lateness was {spoilt} at the {at} percentile; use a faster or idler machine, or a lower rate."
             ),
         ),
         (true, shed) => {

@@ -6,6 +6,7 @@ mod answers;
 mod breaking;
 mod endurance;
 mod generator;
+mod hint;
 mod latency;
 pub(crate) mod run;
 mod thresholds;
@@ -79,6 +80,9 @@ pub struct Finding {
     pub interval: Option<Interval>,
     /// The columns of the outcomes, or the members of `run.json`, that the figures are computed from.
     pub evidence: &'static str,
+    /// What it suggests, and where to look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// What a rule says: the finding without its name.
@@ -127,7 +131,9 @@ pub fn findings(analysis: &Analysis) -> Vec<Finding> {
     let find = |rule: &Rule| {
         let Judged { title, verdict, figures, interval, evidence } = (rule.judge)(analysis)?;
         let figures = if let Value::Object(figures) = figures { figures } else { Map::new() };
-        Some(Finding { id: rule.id, title, verdict, figures, interval, evidence })
+        Some(Finding { id: rule.id, title, verdict, figures, interval, evidence, hint: None })
     };
-    FINDINGS.iter().filter_map(find).collect()
+    let mut findings = FINDINGS.iter().filter_map(find).collect();
+    hint::add(analysis, &mut findings);
+    findings
 }

@@ -118,7 +118,12 @@ fn block(page: &Page, block: &Block) -> Result<String> {
 fn findings(page: &Page) -> String {
     let line = |finding: &crate::finding::Finding| {
         let verdict = finding.verdict.as_str();
-        format!("<li class=\"{verdict}\"><span class=\"mark\">{verdict}</span><span>{}</span></li>\n", escape(&finding.title))
+        let hint =
+            finding.hint.as_ref().map(|hint| format!("<small class=\"hint\">{}</small>", escape(hint))).unwrap_or_default();
+        format!(
+            "<li class=\"{verdict}\"><span class=\"mark\">{verdict}</span><span>{}{hint}</span></li>\n",
+            escape(&finding.title)
+        )
     };
     format!("<ul class=\"findings\">\n{}</ul>\n", page.findings.iter().map(line).collect::<String>())
 }

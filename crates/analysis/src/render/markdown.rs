@@ -47,7 +47,10 @@ fn block(page: &Page, block: &Block) -> String {
         Block::Findings => page
             .findings
             .iter()
-            .map(|finding| format!("- **{}** {}\n", finding.verdict.as_str(), escape(&finding.title)))
+            .map(|finding| {
+                let hint = finding.hint.as_ref().map(|hint| format!("  → {}\n", escape(hint))).unwrap_or_default();
+                format!("- **{}** {}\n{hint}", finding.verdict.as_str(), escape(&finding.title))
+            })
             .collect(),
     }
 }
