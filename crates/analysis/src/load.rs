@@ -108,6 +108,12 @@ impl Run {
         Self { scope: self.scope.and(scope), ..self.clone() }
     }
 
+    /// Whether only a part of its requests is looked at, a warm-up left out or not.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        !self.scope.is_all()
+    }
+
     /// Runs `query` over the outcomes of all parts but those of a warm-up, in the order they were written, and hands the answer on in batches.
     ///
     /// # Errors

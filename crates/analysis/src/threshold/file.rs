@@ -38,10 +38,10 @@ const SECTIONS: [(&str, &str); 6] = [
 const CALLED: [(&str, &str); 3] = [("response_time", "max"), ("cpu_usage", "cpu"), ("memory_usage", "memory")];
 
 /// Keys that say by themselves on which side of the limit is good.
-const SIDES: [(&str, Comparator); 1] = [("availability", Comparator::AtLeast)];
+const SIDES: [(&str, Comparator); 2] = [("availability", Comparator::AtLeast), ("recovery_time", Comparator::AtMost)];
 
 /// Keys that are suggested for an unknown one.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "overall",
     "collections",
     "operations",
@@ -57,6 +57,7 @@ const KNOWN: [&str; 15] = [
     "max_cpu_usage",
     "max_memory_usage",
     "availability",
+    "recovery_time",
 ];
 
 impl Thresholds {

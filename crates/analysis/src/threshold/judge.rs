@@ -14,6 +14,7 @@ use super::{Threshold, Thresholds, shown, shown_interval};
 use crate::distribution::CONFIDENCE;
 use crate::finding::Verdict;
 use crate::load::integers;
+use crate::recovery::Recovery;
 use crate::resources::target_peak;
 use crate::scope::Scope;
 use crate::totals::{Totals, answered};
@@ -111,6 +112,8 @@ pub(super) struct Measured {
     value: Option<f64>,
     interval: Option<Interval>,
     samples: u64,
+    /// Whether the truth may be larger: it was still growing when the run ended.
+    at_least: bool,
     /// Why there is no value, or no interval.
     note: String,
 }
@@ -121,7 +124,7 @@ impl Measured {
     }
 
     fn with(interval: Option<Interval>, samples: u64) -> Self {
-        Self { value: interval.map(|interval| interval.value), interval, samples, note: String::new() }
+        Self { value: interval.map(|interval| interval.value), interval, samples, ..Self::default() }
     }
 
     fn insufficient(samples: u64, note: String) -> Self {
@@ -186,8 +189,10 @@ fn judge(threshold: &Threshold, within: &Within<'_>, run: &Run) -> Result<Judged
 
 /// The verdict on what was measured.
 fn decided(threshold: &Threshold, measured: Measured) -> Judged {
-    let Measured { value, interval, samples, mut note } = measured;
+    let Measured { value, interval, samples, at_least, mut note } = measured;
     let holds = |value: f64, limit: f64| threshold.comparator.holds(value, limit);
+    // What may still grow misses a ceiling for certain once it is above it, and says nothing before.
+    let value = value.filter(|value| !(at_least && threshold.comparator.is_ceiling() && holds(*value, threshold.limit)));
     let unit = threshold.metric.unit();
     let close = interval.is_some_and(|ends| holds(ends.low, threshold.limit) != holds(ends.high, threshold.limit));
     if let Some(ends) = interval.filter(|_| close) {
@@ -264,7 +269,7 @@ pub(super) fn quantile(within: &Within<'_>, time: &'static Time, p: f64) -> Resu
     let value = value as f64;
     let interval = ends.map(|(low, high)| Interval { value, low: low as f64, high: high as f64 });
     let note = if ends.is_none() { "its values depend on one another too much for an interval" } else { "" };
-    Ok(Measured { value: Some(value), interval, samples: n as u64, note: note.to_owned() })
+    Ok(Measured { value: Some(value), interval, samples: n as u64, note: note.to_owned(), ..Measured::default() })
 }
 
 pub(super) fn mean(within: &Within<'_>, time: &'static Time) -> Result<Measured> {
@@ -274,7 +279,7 @@ pub(super) fn mean(within: &Within<'_>, time: &'static Time) -> Result<Measured>
 
 fn mean_of(values: &[f64]) -> Measured {
     let (value, interval) = batch_means::batch_means(values, CONFIDENCE).unzip();
-    Measured { value, interval: interval.flatten(), samples: values.len() as u64, note: String::new() }
+    Measured { value, interval: interval.flatten(), samples: values.len() as u64, ..Measured::default() }
 }
 
 pub(super) fn max(within: &Within<'_>, time: &'static Time) -> Result<Measured> {
@@ -302,7 +307,7 @@ fn rate(per_s: Option<f64>, at_ns: &[i64], from_ns: i64, to_ns: i64) -> Measured
     let rates = counts.map(|count| f64::from(count) * PARTS as f64 * 1e9 / span_ns as f64);
     let interval = per_s.filter(|_| at_ns.len() >= 10 * batch_means::BATCHES);
     let interval = interval.map(|per_s| batch_means::around(per_s, &rates, CONFIDENCE));
-    Measured { value: per_s, interval, samples: at_ns.len() as u64, note: String::new() }
+    Measured { value: per_s, interval, samples: at_ns.len() as u64, ..Measured::default() }
 }
 
 /// Answers that come per second, of those for which a column holds.
@@ -339,6 +344,35 @@ pub(super) fn availability(within: &Within<'_>) -> Result<Measured> {
         due_ns.into_iter().for_each(|due_ns| *seconds.entry(due_ns.div_euclid(S)).or_default() |= ok);
     }
     Ok(share_of(&seconds.into_values().map(i64::from).collect::<Vec<_>>()))
+}
+
+pub(super) fn recovery_time(within: &Within<'_>) -> Result<Measured> {
+    if within.run.is_narrowed() {
+        return Ok(Measured::insufficient(0, "recovery is of the whole run; leave the scope out".to_owned()));
+    }
+    Ok(longest_recovery(&within.analysis.recoveries))
+}
+
+/// The longest; of a target that never recovered, how long that was watched, which is the least it can be.
+fn longest_recovery(all: &[Recovery]) -> Measured {
+    let known: Vec<&Recovery> = all.iter().filter(|one| one.baseline.is_some()).collect();
+    let worse = |a: &Recovery, b: &Recovery| {
+        a.recovered_s.is_none().cmp(&b.recovered_s.is_none()).then(lasted_s(a).total_cmp(&lasted_s(b)))
+    };
+    let Some(longest) = known.iter().max_by(|a, b| worse(a, b)) else {
+        return Measured::insufficient(0, "nothing disturbed the run that it could recover from".to_owned());
+    };
+    let lasted = crate::units::duration(lasted_s(longest) * 1e9);
+    let note = match longest.recovered_s {
+        Some(_) => format!("after {}", longest.after),
+        None => format!("after {} it had not recovered for as long as that was watched ({lasted})", longest.after),
+    };
+    let at_least = longest.recovered_s.is_none();
+    Measured { note, at_least, ..Measured::new(Some(lasted_s(longest) * 1e9), known.len() as u64) }
+}
+
+fn lasted_s(one: &Recovery) -> f64 {
+    one.recovered_s.unwrap_or(one.watched_s)
 }
 
 pub(super) fn recall(within: &Within<'_>) -> Result<Measured> {
@@ -395,4 +429,37 @@ pub(super) fn memory_share(within: &Within<'_>) -> Result<Measured> {
     // As the kernel writes it, in kB of 1024 bytes.
     let bytes = |text: &str| text.strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kib| kib * 1024.0);
     peak_share(within, "rss_bytes", "memory", bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use stats::recovery::Baseline;
+
+    use super::*;
+
+    #[test]
+    fn what_never_recovered_misses_its_limit_once_it_was_watched_that_long() {
+        let after = |name: &str, recovered_s, watched_s| Recovery {
+            after: name.to_owned(),
+            over_ns: 0,
+            recovered_s,
+            watched_s,
+            backlog: 0.0,
+            baseline: Some(Baseline { p99_max: 1.0, in_flight_max: 1.0 }),
+        };
+        let judged = |all: &[Recovery]| {
+            let threshold: Threshold = "recovery_time<10s".parse().expect("a threshold");
+            let found = decided(&threshold, longest_recovery(all));
+            (found.verdict, found.value, found.note)
+        };
+        let (spike, restart) = (after("spike", Some(4.0), 30.0), after("restart", Some(12.0), 30.0));
+        assert_eq!(judged(&[spike.clone()]), (Verdict::Pass, Some(4e9), "after spike".to_owned()));
+        assert_eq!(judged(&[spike.clone(), restart.clone()]), (Verdict::Fail, Some(12e9), "after restart".to_owned()));
+        assert_eq!(judged(&[restart.clone(), after("stress", None, 11.0)]).1, Some(11e9), "what never recovered is the worst");
+        let (verdict, value, note) = judged(&[spike, after("stress", None, 8.0)]);
+        assert_eq!((verdict, value), (Verdict::Insufficient, None));
+        assert!(note.starts_with("after stress it had not recovered"), "{note}");
+        assert_eq!(judged(&[]).0, Verdict::Insufficient);
+        assert_eq!(judged(&[Recovery { baseline: None, ..restart }]).0, Verdict::Insufficient);
+    }
 }

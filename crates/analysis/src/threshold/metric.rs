@@ -135,6 +135,14 @@ pub const FIGURES: &[Figure] = &[
         measure: judge::availability,
     },
     Figure {
+        name: "recovery_time",
+        unit: Unit::Ns,
+        about: "longest time until the target was as before, after a spike, a phase of more load or a restart",
+        evidence: "outcomes: response p99 and requests in flight by second, after each disturbance",
+        needs: None,
+        measure: judge::recovery_time,
+    },
+    Figure {
         name: "recall",
         unit: Unit::Share,
         about: "share of the recorded ids found again, on average over the answers",

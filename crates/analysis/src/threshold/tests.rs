@@ -135,6 +135,7 @@ overall:
   max_cpu_usage: 80%
   max_memory_usage: 2GiB
   availability: { good: 99.9%, acceptable: 99% }
+  recovery_time: 30s
 collections:
   products:
     max_response_time: 1s
@@ -157,6 +158,7 @@ thresholds:
             "cpu<=80%",
             "memory<=2GiB",
             "availability>=99.9%|99%",
+            "recovery_time<=30s",
             "max{collection=products}<=1s",
             "service_p95{collection=products,operation=POST /collections/{}/points}<=50ms",
             "error_rate{phase=stress}<=5%",
