@@ -453,7 +453,7 @@ mod tests {
             (found.verdict, found.value, found.note)
         };
         let (spike, restart) = (after("spike", Some(4.0), 30.0), after("restart", Some(12.0), 30.0));
-        assert_eq!(judged(&[spike.clone()]), (Verdict::Pass, Some(4e9), "after spike".to_owned()));
+        assert_eq!(judged(std::slice::from_ref(&spike)), (Verdict::Pass, Some(4e9), "after spike".to_owned()));
         assert_eq!(judged(&[spike.clone(), restart.clone()]), (Verdict::Fail, Some(12e9), "after restart".to_owned()));
         assert_eq!(judged(&[restart.clone(), after("stress", None, 11.0)]).1, Some(11e9), "what never recovered is the worst");
         let (verdict, value, note) = judged(&[spike, after("stress", None, 8.0)]);

@@ -100,7 +100,7 @@ pub(super) fn cpu_saturated(analysis: &Analysis) -> Option<Seen> {
     })
 }
 
-fn series<'a>(resources: &'a Resources, of: impl Fn(&&Series) -> bool) -> Option<&'a Series> {
+fn series(resources: &Resources, of: impl Fn(&&Series) -> bool) -> Option<&Series> {
     resources.series.iter().find(of)
 }
 
