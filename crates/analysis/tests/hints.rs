@@ -97,13 +97,13 @@ fn a_healthy_run_gives_no_hint() {
 
 #[test]
 fn a_long_tail_is_stalls_or_another_kind_of_request() {
-    let (seen, suggests) = only(&run(20_000, |id| taking(good(id), if id % 47 == 0 { 60 * MS } else { 2 * MS })), "tail");
+    let (seen, suggests) = only(&run(20_000, |id| taking(good(id), if id.is_multiple_of(47) { 60 * MS } else { 2 * MS })), "tail");
     assert!(
         seen.starts_with("The slowest hundredth takes 30.0 times the median: p99 of the service time is 60.0 ms, p50 2.00 ms"),
         "{seen}"
     );
     assert!(suggests.starts_with("Most requests are fine and few stall"), "{suggests}");
-    let kind = |id| if id % 47 == 0 { taking(OutcomeRow { collection: "heavy", ..good(id) }, 60 * MS) } else { good(id) };
+    let kind = |id| if id.is_multiple_of(47) { taking(OutcomeRow { collection: "heavy", ..good(id) }, 60 * MS) } else { good(id) };
     let (seen, suggests) = only(&run(20_000, kind), "tail");
     assert!(seen.contains("most of all in heavy POST"), "{seen}");
     assert!(suggests.contains("half of heavy POST /collections/{}/points/search take 60.0 ms or more"), "{suggests}");
@@ -119,7 +119,7 @@ fn peaks_at_equal_distances_have_their_period() {
 
 #[test]
 fn connecting_that_becomes_slow_is_told() {
-    let connect = |id: u64| (id % 20 == 0).then_some(200 * US + id as i64 * 100);
+    let connect = |id: u64| id.is_multiple_of(20).then_some(200 * US + id as i64 * 100);
     let dir = run(20_000, |id| OutcomeRow { connect_ns: connect(id), ..good(id) });
     let (seen, suggests) = only(&dir, "connecting");
     // 200 µs + 100 ns · id of every 20th id: the 167th of the 334 up to 6666 is 3320, of the 333 from 13333 on 16660.
@@ -134,7 +134,7 @@ fn failures_of_one_collection_are_its_own() {
     assert_eq!(seen, "200 of the 200 failed requests are of collection phi3: 4.00 % of these failed, and 0 % of all others.");
     assert!(suggests.contains("--collection"));
     let dir = run(20_000, |id| {
-        let row = OutcomeRow { target: if id % 2 == 0 { "http://127.0.0.1:1" } else { "http://127.0.0.1:2" }, ..good(id) };
+        let row = OutcomeRow { target: if id.is_multiple_of(2) { "http://127.0.0.1:1" } else { "http://127.0.0.1:2" }, ..good(id) };
         if id % 100 == 7 || id % 100 == 9 || id % 100 == 11 { refused(row) } else { row }
     });
     assert!(only(&dir, "failures-of").0.contains("target http://127.0.0.1:2"));
@@ -198,7 +198,7 @@ fn lost_segments_and_descriptors_are_told() {
 #[test]
 fn waiting_is_told_with_what_was_waited_for() {
     let dir = run(20_000, |id| {
-        let wait_ns = if id % 10 == 0 { 30 * MS } else { 0 };
+        let wait_ns = if id.is_multiple_of(10) { 30 * MS } else { 0 };
         let row = good(id);
         let sent = row.due + wait_ns + 20 * US;
         OutcomeRow { blocked_ns: wait_ns, sent: Some(sent), first_byte: Some(sent + MS), done: Some(sent + 2 * MS), ..row }
