@@ -97,13 +97,15 @@ fn a_healthy_run_gives_no_hint() {
 
 #[test]
 fn a_long_tail_is_stalls_or_another_kind_of_request() {
-    let (seen, suggests) = only(&run(20_000, |id| taking(good(id), if id.is_multiple_of(47) { 60 * MS } else { 2 * MS })), "tail");
+    let (seen, suggests) =
+        only(&run(20_000, |id| taking(good(id), if id.is_multiple_of(47) { 60 * MS } else { 2 * MS })), "tail");
     assert!(
         seen.starts_with("The slowest hundredth takes 30.0 times the median: p99 of the service time is 60.0 ms, p50 2.00 ms"),
         "{seen}"
     );
     assert!(suggests.starts_with("Most requests are fine and few stall"), "{suggests}");
-    let kind = |id| if id.is_multiple_of(47) { taking(OutcomeRow { collection: "heavy", ..good(id) }, 60 * MS) } else { good(id) };
+    let kind =
+        |id: u64| if id.is_multiple_of(47) { taking(OutcomeRow { collection: "heavy", ..good(id) }, 60 * MS) } else { good(id) };
     let (seen, suggests) = only(&run(20_000, kind), "tail");
     assert!(seen.contains("most of all in heavy POST"), "{seen}");
     assert!(suggests.contains("half of heavy POST /collections/{}/points/search take 60.0 ms or more"), "{suggests}");
@@ -134,7 +136,8 @@ fn failures_of_one_collection_are_its_own() {
     assert_eq!(seen, "200 of the 200 failed requests are of collection phi3: 4.00 % of these failed, and 0 % of all others.");
     assert!(suggests.contains("--collection"));
     let dir = run(20_000, |id| {
-        let row = OutcomeRow { target: if id.is_multiple_of(2) { "http://127.0.0.1:1" } else { "http://127.0.0.1:2" }, ..good(id) };
+        let row =
+            OutcomeRow { target: if id.is_multiple_of(2) { "http://127.0.0.1:1" } else { "http://127.0.0.1:2" }, ..good(id) };
         if id % 100 == 7 || id % 100 == 9 || id % 100 == 11 { refused(row) } else { row }
     });
     assert!(only(&dir, "failures-of").0.contains("target http://127.0.0.1:2"));
