@@ -65,7 +65,7 @@ fn a_change_for_the_worse_is_exit_code_1_and_a_page() {
 fn what_is_no_history_is_said_in_a_sentence() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let refused = |words: &[&str], sentence: &[&str]| run(&[&["history"], words].concat()).expect_sentence(2, sentence);
-    refused(&[text(dir.path())], &["no whole run below this folder"]);
+    refused(&[text(dir.path())], &["no whole run"]);
     refused(&[text(&dir.path().join("nowhere"))], &["nowhere", "No such file"]);
     let path = table(dir.path(), &[1.0, 2.0]);
     refused(&[text(&path), "--figure", "a figur"], &["--figure", "did you mean `a figure`?"]);

@@ -161,7 +161,7 @@ impl Analysis {
             timing,
             resources,
             endurance,
-            clues: clues::Clues::load(run, &totals)?,
+            clues: clues::Clues::load(run)?,
             thresholds: Vec::new(),
             phases,
             latency,

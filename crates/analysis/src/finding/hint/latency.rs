@@ -17,9 +17,6 @@ const SLOW_KIND_RATIO_MIN: f64 = 5.0;
 const NAMED_MAX: usize = 3;
 /// Peaks are told from this multiple of what lies between them on.
 const PEAK_RATIO_MIN: f64 = 2.0;
-/// Connecting has become slow when it takes this multiple of what it did, and so many ns more.
-const CONNECT_RATIO_MIN: f64 = 2.0;
-const CONNECT_MORE_NS_MIN: i64 = 100_000;
 
 /// Response time far above service time: who waited for what.
 pub(super) fn waiting(analysis: &Analysis) -> Option<Seen> {
@@ -125,21 +122,15 @@ pub(super) fn peaks(analysis: &Analysis) -> Option<Seen> {
     Some(Seen { what, suggests, figures, evidence: "outcomes: done_ns − due_ns by equal stretches of due_ns" })
 }
 
-/// Connecting takes longer at the end than at the start.
+/// Connecting takes longer in the second half than in the first.
 pub(super) fn connecting(analysis: &Analysis) -> Option<Seen> {
-    let (first, last) = analysis.clues.connecting?;
-    let ratio = last.value as f64 / first.value.max(1) as f64;
-    let rises = ratio >= CONNECT_RATIO_MIN && last.value - first.value >= CONNECT_MORE_NS_MIN && last.low > first.high;
-    rises.then(|| Seen {
-        what: format!(
-            "Connecting became slow: half of it took {} or more in the last third of the run, {} in the first.",
-            duration(last.value as f64),
-            duration(first.value as f64)
-        ),
+    let (first, second) = analysis.connects.rise()?;
+    Some(Seen {
+        what: format!("Connecting became slow: {} at the median, {} before.", duration(second as f64), duration(first as f64)),
         suggests: "The target accepts ever more slowly: look at its listen backlog (the host's tcp_listen_overflows), its descriptors and the \
                    processor time of TLS handshakes; connections that are kept open would save them."
             .to_owned(),
-        figures: json!({ "connect_p50_first_third_ns": first.value, "connect_p50_last_third_ns": last.value, "ratio": ratio }),
+        figures: json!({ "first_half_p50_ns": first, "second_half_p50_ns": second }),
         evidence: "outcomes: connect_ns by due_ns",
     })
 }
