@@ -13,8 +13,8 @@ use crate::failure::Failure;
 /// What a run has to hold.
 #[derive(Args)]
 pub struct ThresholdWords {
-    /// What the run has to hold, or exit code 1: METRIC{SCOPE}<VALUE such as 'p95{operation=GET /items,phase=stress}<20ms', with < <= > or
-    /// >=, two limits where values between them are acceptable ('p99<20ms|50ms'), and a scope of collection, operation, target, phase,
+    /// What the run has to hold, or exit code 1: METRIC{SCOPE}<VALUE such as 'p95{operation=GET /items,phase=stress}<20ms', with <, <=, >
+    /// or >=, two limits where values between them are acceptable ('p99<20ms|50ms'), and a scope of collection, operation, target, phase,
     /// effect, transaction (may be repeated)
     #[arg(long, value_name = "THRESHOLD")]
     threshold: Vec<Threshold>,

@@ -85,13 +85,14 @@ impl SearchInfo {
 
     /// The generator was the limit: no capacity, only what it could still offer in time.
     fn spoilt(&self, lower: Option<Bound>) -> String {
-        let spoilt: Vec<&TrialInfo> = self.trials.iter().filter(|trial| trial.verdict == Outcome::Spoilt).collect();
-        let least = spoilt.iter().map(|trial| trial.per_s).fold(f64::INFINITY, f64::min);
-        let why = spoilt.last().and_then(|trial| trial.reasons.first()).map_or("", String::as_str);
+        // Earlier ones were made again and said something then.
+        let last = self.trials.iter().rfind(|trial| trial.verdict == Outcome::Spoilt);
+        let at = last.map_or(f64::NAN, |trial| trial.per_s);
+        let why = last.and_then(|trial| trial.reasons.first()).map_or("", String::as_str);
         let borne = lower.map(|lower| format!(" The target bore what could be offered, up to {}.", units::per_s(lower.per_s)));
         format!(
             "INVALID: generator-limited at {}, so nothing is known of what the target can bear. {why}{}",
-            units::per_s(least),
+            units::per_s(at),
             borne.unwrap_or_default()
         )
     }
