@@ -9,7 +9,7 @@ use rehearsal_tests::{Finished, Server, finish, json, python, python_says, rehea
 use serde_json::{Value, json};
 use stats::Rng;
 use tempfile::TempDir;
-use trace::{ClockPair, Effect, ErrorClass, Kind, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus, Series, SeriesRun};
+use trace::{ClockPair, ErrorClass, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus, Series, SeriesRun};
 
 const COLLECTIONS: [&str; 3] = ["mixtral", "phi3", "hermes"];
 
@@ -67,56 +67,41 @@ fn write_run(dir: &Path, made: &Made) {
 fn outcome(id: u64, collection: &'static str, due_ns: i64, done_ns: i64, error: Option<ErrorClass>) -> OutcomeRow<'static> {
     OutcomeRow {
         id,
-        copy: 0,
-        phase: "",
-        worker: 0,
         session: id,
-        stream: 0,
         conn: 1,
-        kind: Kind::Request,
-        effect: Effect::Read,
-        txn: None,
         protocol: "http",
         collection,
         operation: "POST /collections/{}/points/search",
         target: "http://127.0.0.1:6333",
         due: RunNs(due_ns),
-        blocked_ns: 0,
-        queued_ns: 0,
         sent: Some(RunNs(due_ns)),
         first_byte: error.is_none().then_some(RunNs(done_ns)),
         done: Some(RunNs(done_ns)),
-        connect_ns: None,
         status: error.is_none().then_some("200"),
         ok: error.is_none(),
         error,
         items: 1,
         request_bytes: 100,
         response_bytes: 100,
-        matched: None,
-        recall: None,
-        rank_correlation: None,
+        ..OutcomeRow::default()
     }
 }
 
 fn info(made: &Made) -> RunInfo {
     RunInfo {
-        version: trace::schema::VERSION,
         tool: "rehearsal 0.1.0".to_owned(),
         label: made.label.to_owned(),
-        note: String::new(),
         status: made.status,
-        command: Vec::new(),
         trace: "t.parquet".to_owned(),
         trace_hash: made.trace_hash.to_owned(),
         requests: made.requests,
         targets: BTreeMap::from([("*".to_owned(), format!("http://{}:6333", made.label))]),
         seed: made.seed,
-        host: BTreeMap::new(),
         clocks: vec![ClockPair { run_ns: 0, unix_ns: 951_782_400_000_000_000 + made.seed as i64 * 60_000_000_000 }],
         asked: made.asked.clone(),
         figures: json!({ "invalid": made.invalid }),
         fidelity: json!({ "generator_limited": made.invalid }),
+        ..RunInfo::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use stats::Rng;
-use trace::{ClockPair, Effect, ErrorClass, Kind, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
+use trace::{ClockPair, ErrorClass, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
 
 /// Requests per second.
 const RATE_PER_S: f64 = 2000.0;
@@ -59,35 +59,25 @@ fn outcome<'a>(
     let status = if rng.chance(0.002) { "503" } else { "200" };
     OutcomeRow {
         id,
-        copy: 0,
-        phase: "",
         worker: (id % 2) as u32,
         session: id % 64,
-        stream: 0,
         conn: if case == "refused" { 0 } else { id % 64 + 1 },
-        kind: Kind::Request,
-        effect: Effect::Read,
-        txn: None,
         protocol: "http",
         collection,
         operation: if rng.chance(0.8) { "POST /collections/{}/points/search" } else { "POST /collections/{}/points/scroll" },
         target: "http://127.0.0.1:6333",
         due: RunNs(due_ns),
         blocked_ns: stall_ns,
-        queued_ns: 0,
         sent: (case != "refused").then_some(RunNs(sent_ns)),
         first_byte: error.is_none().then_some(RunNs(sent_ns + service_ns * 9 / 10)),
         done: Some(RunNs(sent_ns + service_ns)),
-        connect_ns: None,
         status: error.is_none().then_some(status),
         ok: error.is_none() && status == "200",
         error,
         items: 1,
         request_bytes: 900,
         response_bytes: if error.is_none() { 1400 + rng.below(3000) } else { 0 },
-        matched: None,
-        recall: None,
-        rank_correlation: None,
+        ..OutcomeRow::default()
     }
 }
 
@@ -95,7 +85,6 @@ fn info(requests: u64, case: &str) -> RunInfo {
     let words =
         ["rehearsal", "replay", "trace.parquet", "--target", "http://127.0.0.1:6333", "--speed", "2", "--note", "made up"];
     RunInfo {
-        version: trace::schema::VERSION,
         tool: format!("rehearsal {}", env!("CARGO_PKG_VERSION")),
         label: format!("{case}-run"),
         note: "A made-up run.".to_owned(),
@@ -108,8 +97,6 @@ fn info(requests: u64, case: &str) -> RunInfo {
         seed: 1,
         host: BTreeMap::from([("cores".to_owned(), "2".to_owned()), ("kernel".to_owned(), "6.12".to_owned())]),
         clocks: vec![ClockPair { run_ns: 0, unix_ns: 1_763_682_425_000_000_000 }],
-        asked: serde_json::Value::Null,
-        figures: serde_json::Value::Null,
-        fidelity: serde_json::Value::Null,
+        ..RunInfo::default()
     }
 }

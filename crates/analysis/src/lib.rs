@@ -6,7 +6,6 @@ pub mod breakdown;
 pub mod breaking;
 pub mod capacity;
 pub mod chart;
-pub mod clues;
 pub mod compare;
 pub mod connects;
 mod cores;
@@ -97,8 +96,6 @@ pub struct Analysis {
     pub resources: Option<resources::Resources>,
     /// Whether the target held over time; `None` where the run is too short to say anything of that.
     pub endurance: Option<endurance::Endurance>,
-    /// What hints look at besides.
-    pub clues: clues::Clues,
     /// How the run stands to its thresholds, where [`Analysis::held`] was asked.
     pub thresholds: Vec<threshold::Judged>,
     /// Levels of load, where it varied.
@@ -161,7 +158,6 @@ impl Analysis {
             timing,
             resources,
             endurance,
-            clues: clues::Clues::load(run)?,
             thresholds: Vec::new(),
             phases,
             latency,

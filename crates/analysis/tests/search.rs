@@ -8,12 +8,11 @@ use analysis::finding::Verdict;
 use analysis::search::{Asked, Outcome, SearchInfo, search};
 use analysis::threshold::Thresholds;
 use analysis::{Error, ReportOptions};
-use serde_json::Value;
 use stats::Rng;
 use stats::queueing::Mmc;
 use stats::search::{Ending, Found, Plan};
 use tempfile::TempDir;
-use trace::{ClockPair, Effect, Kind, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
+use trace::{ClockPair, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
 
 /// What a generator spends on a send, ns.
 const SEND_NS: i64 = 15_000;
@@ -90,56 +89,36 @@ impl World {
 fn outcome(id: u64, due_ns: i64, sent_ns: i64, done_ns: i64) -> OutcomeRow<'static> {
     OutcomeRow {
         id,
-        copy: 0,
-        phase: "",
-        worker: 0,
         session: id,
-        stream: 0,
         conn: 1,
-        kind: Kind::Request,
-        effect: Effect::Read,
-        txn: None,
         protocol: "http",
         collection: if id.is_multiple_of(4) { "phi3" } else { "mixtral" },
         operation: "POST /collections/{}/points/search",
         target: "http://127.0.0.1:6333",
         due: RunNs(due_ns),
-        blocked_ns: 0,
-        queued_ns: 0,
         sent: Some(RunNs(sent_ns)),
         first_byte: Some(RunNs(done_ns)),
         done: Some(RunNs(done_ns)),
-        connect_ns: None,
         status: Some("200"),
         ok: true,
-        error: None,
         items: 1,
         request_bytes: 100,
         response_bytes: 100,
-        matched: None,
-        recall: None,
-        rank_correlation: None,
+        ..OutcomeRow::default()
     }
 }
 
 fn info(asked: Asked<'_>, requests: u64) -> RunInfo {
     RunInfo {
-        version: trace::schema::VERSION,
         tool: "rehearsal".to_owned(),
         label: asked.folder.to_owned(),
-        note: String::new(),
         status: RunStatus::Complete,
-        command: Vec::new(),
         trace: "trace.parquet".to_owned(),
         trace_hash: "00".to_owned(),
         requests,
-        targets: BTreeMap::new(),
         seed: asked.seed,
-        host: BTreeMap::new(),
         clocks: vec![ClockPair { run_ns: 0, unix_ns: 0 }],
-        asked: Value::Null,
-        figures: Value::Null,
-        fidelity: Value::Null,
+        ..RunInfo::default()
     }
 }
 

@@ -36,6 +36,6 @@ pub mod zipf;
 
 pub use counts::Counts;
 pub use rng::Rng;
-pub use sample::Interval;
+pub use sample::{Interval, median};
 pub use select::Ranked;
 pub use weights::Weights;

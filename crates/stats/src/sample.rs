@@ -33,7 +33,9 @@ pub(crate) fn median_of_sorted(sorted: &[f64]) -> f64 {
     }
 }
 
-pub(crate) fn median(values: &[f64]) -> f64 {
+/// The median of values in any order, the mean of the middle two for an even number; NaN for none.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
     median_of_sorted(&sorted(values))
 }
 

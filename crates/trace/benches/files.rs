@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use divan::Bencher;
-use trace::{
-    Effect, ErrorClass, Exchange, Header, Kind, OutcomeRow, OutcomeWriter, RunNs, TraceMeta, TraceNs, TraceReader, TraceWriter,
-};
+use trace::{Exchange, Header, OutcomeRow, OutcomeWriter, RunNs, TraceMeta, TraceNs, TraceReader, TraceWriter};
 
 const ROWS: u64 = 100_000;
 
@@ -86,34 +84,24 @@ fn outcome(i: u64) -> OutcomeRow<'static> {
     let sent = RunNs(i as i64 * 5_003);
     OutcomeRow {
         id: i,
-        copy: 0,
         phase: "recorded",
         worker: (i % 2) as u32,
         session: i % 64,
-        stream: 0,
         conn: i % 64 + 1,
-        kind: Kind::Request,
-        effect: Effect::Read,
-        txn: None,
         protocol: "http",
         collection: "mixtral",
         operation: "GET /items/{}",
         target: "http://127.0.0.1:80",
         due: sent,
-        blocked_ns: 0,
         queued_ns: i as i64 % 700,
         sent: Some(sent),
         first_byte: Some(sent + 90_000 + (i as i64 * 7919) % 10_000),
         done: Some(sent + 91_000 + (i as i64 * 7919) % 10_000),
-        connect_ns: None,
         status: Some("200"),
         ok: true,
-        error: None::<ErrorClass>,
         items: 1,
         request_bytes: 80,
         response_bytes: 200,
-        matched: None,
-        recall: None,
-        rank_correlation: None,
+        ..OutcomeRow::default()
     }
 }

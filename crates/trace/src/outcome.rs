@@ -162,6 +162,44 @@ pub struct OutcomeRow<'a> {
     pub rank_correlation: Option<f32>,
 }
 
+/// A request that reads, due at the start of the run and never sent; all names are empty.
+impl Default for OutcomeRow<'_> {
+    fn default() -> Self {
+        Self {
+            id: 0,
+            copy: 0,
+            phase: "",
+            worker: 0,
+            session: 0,
+            stream: 0,
+            conn: 0,
+            kind: Kind::Request,
+            effect: Effect::Read,
+            txn: None,
+            protocol: "",
+            collection: "",
+            operation: "",
+            target: "",
+            due: RunNs(0),
+            blocked_ns: 0,
+            queued_ns: 0,
+            sent: None,
+            first_byte: None,
+            done: None,
+            connect_ns: None,
+            status: None,
+            ok: false,
+            error: None,
+            items: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            matched: None,
+            recall: None,
+            rank_correlation: None,
+        }
+    }
+}
+
 /// Writes outcomes to `outcomes-*.parquet` of a run. Each part is closed and renamed into place, so that a kill loses only the
 /// part being written; the caller decides when ([`OutcomeWriter::roll`]), [`PART_ROWS_MAX`] rows at the latest.
 pub struct OutcomeWriter {

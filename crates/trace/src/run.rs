@@ -70,6 +70,30 @@ pub struct RunInfo {
     pub fidelity: serde_json::Value,
 }
 
+/// A run that has begun, of which nothing is known.
+impl Default for RunInfo {
+    fn default() -> Self {
+        Self {
+            version: schema::VERSION,
+            tool: String::new(),
+            label: String::new(),
+            note: String::new(),
+            status: RunStatus::Running,
+            command: Vec::new(),
+            trace: String::new(),
+            trace_hash: String::new(),
+            requests: 0,
+            targets: BTreeMap::new(),
+            seed: 0,
+            host: BTreeMap::new(),
+            clocks: Vec::new(),
+            asked: serde_json::Value::Null,
+            figures: serde_json::Value::Null,
+            fidelity: serde_json::Value::Null,
+        }
+    }
+}
+
 /// Reads `run.json` of the run in `dir`.
 ///
 /// # Errors

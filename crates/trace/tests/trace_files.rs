@@ -118,35 +118,14 @@ fn files_of_another_kind_or_version_are_refused_by_name() {
 fn outcome(id: u64) -> trace::OutcomeRow<'static> {
     trace::OutcomeRow {
         id,
-        copy: 0,
         phase: "constant",
-        worker: 0,
-        session: 0,
-        stream: 0,
         conn: 1,
-        kind: Kind::Request,
-        effect: Effect::Read,
-        txn: None,
         protocol: "http",
         collection: "c",
         operation: "o",
         target: "http://127.0.0.1:1",
-        due: trace::RunNs(0),
-        blocked_ns: 0,
-        queued_ns: 0,
-        sent: None,
-        first_byte: None,
-        done: None,
-        connect_ns: None,
-        status: None,
-        ok: false,
         error: Some(trace::ErrorClass::Refused),
-        items: 0,
-        request_bytes: 0,
-        response_bytes: 0,
-        matched: None,
-        recall: None,
-        rank_correlation: None,
+        ..trace::OutcomeRow::default()
     }
 }
 

@@ -11,12 +11,10 @@ mod peak;
 mod question;
 mod show;
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use crate::breaking::mean_between;
-use crate::search::{Outcome, SearchInfo};
+use crate::search::SearchInfo;
 use crate::steps::{Step, Steps};
 use crate::{Analysis, Error, Run};
 
@@ -154,26 +152,22 @@ impl Capacity {
         Self::new(&measured, question).map_err(|reason| Error::Asked { option: "--mix", reason })
     }
 
-    /// What the trials of the search in `dir` show of their target.
+    /// What the trials of a search that the generator did not spoil show of their target, with the analysis of each.
     ///
     /// # Errors
-    /// As [`Capacity::of_run`], [`Error::Outcomes`] when a trial's run is damaged.
-    pub fn of_search(dir: &Path, info: &SearchInfo, question: &Question) -> crate::Result<Option<Self>> {
-        let sound = info.trials.iter().filter(|trial| trial.verdict != Outcome::Spoilt);
-        // Runs that are no longer there tell nothing; what the search came to still holds.
-        let there = sound.filter_map(|trial| Run::open(&dir.join(&trial.folder)).ok());
-        let runs = there.map(|run| Ok((run.clone(), Analysis::new(&run)?))).collect::<crate::Result<Vec<_>>>()?;
-        let steps = Steps::of_runs(&runs)?;
-        let cores: Vec<Option<f64>> = steps.all.iter().zip(&runs).map(|(step, (_, analysis))| cores(analysis, step)).collect();
+    /// As [`Capacity::of_run`], [`Error::Outcomes`] when the run of a trial is damaged.
+    pub fn of_search(info: &SearchInfo, sound: &[&(Run, Analysis)], question: &Question) -> crate::Result<Option<Self>> {
+        let steps = Steps::of_runs(sound.iter().copied())?;
+        let cores: Vec<Option<f64>> = steps.all.iter().zip(sound).map(|(step, (_, analysis))| cores(analysis, step)).collect();
         let safe = Safe::of_search(info).into();
-        let clock = runs.first().and_then(|(run, _)| run.info.clocks.first());
-        let per_cpu = |(_, analysis): &(Run, Analysis)| analysis.resources.as_ref()?.target_cpu.as_ref()?.answered_per_cpu_s;
+        let clock = sound.first().and_then(|(run, _)| run.info.clocks.first());
+        let per_cpu = |(_, analysis): &&(Run, Analysis)| analysis.resources.as_ref()?.target_cpu.as_ref()?.answered_per_cpu_s;
         let measured = Measured {
             steps: &steps,
             cores: &cores,
             safe: &safe,
             at_unix_ns: clock.map(|clock| clock.unix_ns),
-            answered_per_cpu_s: runs.iter().filter_map(per_cpu).reduce(f64::max),
+            answered_per_cpu_s: sound.iter().filter_map(per_cpu).reduce(f64::max),
         };
         Self::new(&measured, question).map_err(|reason| Error::Asked { option: "--mix", reason })
     }

@@ -173,10 +173,8 @@ fn row(figure: &Figure, before: &[Values], after: &[Values], effect: &Effect) ->
 }
 
 fn median(runs: &[Values]) -> Option<f64> {
-    let mut values: Vec<f64> = runs.iter().filter_map(|run| run.run).collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len().checked_sub(1)? / 2;
-    Some(f64::midpoint(values[middle], values[values.len() / 2]))
+    let values: Vec<f64> = runs.iter().filter_map(|run| run.run).collect();
+    (!values.is_empty()).then(|| stats::median(&values))
 }
 
 /// Runs as long as the present ones that so many stretches are.

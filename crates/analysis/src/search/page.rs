@@ -27,8 +27,10 @@ const VERSION: u32 = 1;
 pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let info = search_info(dir)?;
     refuse(options)?;
-    let capacity = Capacity::of_search(dir, &info, &options.capacity)?;
-    let page = page(&info, loads(dir, &info)?, capacity.as_ref());
+    let trials = opened(dir, &info)?;
+    let sound = trials.iter().filter(|(outcome, _)| *outcome != Outcome::Spoilt).map(|(_, made)| made).collect::<Vec<_>>();
+    let capacity = Capacity::of_search(&info, &sound, &options.capacity)?;
+    let page = page(&info, loads(&info, &trials)?, capacity.as_ref());
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
     page::write(&out.join("findings.json"), &findings_json(&info, &page.overview, capacity.as_ref()))?;
@@ -48,17 +50,21 @@ fn refuse(options: &ReportOptions) -> Result<()> {
     }
 }
 
+/// A trial whose run is still there.
+type Opened = (Outcome, (Run, Analysis));
+
+/// The trials whose runs are still there. Those that are not tell nothing; what the search came to still holds.
+fn opened(dir: &Path, info: &SearchInfo) -> Result<Vec<Opened>> {
+    let there = info.trials.iter().filter_map(|trial| Some((trial.verdict, Run::open(&dir.join(&trial.folder)).ok()?)));
+    there.map(|(outcome, run)| Analysis::new(&run).map(|analysis| (outcome, (run, analysis)))).collect()
+}
+
 /// The trials as levels of load, and what they show; nothing where the generator was the limit, or the runs are no longer there.
-fn loads(dir: &Path, info: &SearchInfo) -> Result<Option<(Steps, Breaking)>> {
+fn loads(info: &SearchInfo, trials: &[Opened]) -> Result<Option<(Steps, Breaking)>> {
     let thresholds = info.thresholds.iter().filter_map(|words| words.parse().ok());
     let thresholds = Thresholds::new(thresholds).unwrap_or_default();
-    let mut runs = Vec::new();
-    for run in info.trials.iter().filter_map(|trial| Run::open(&dir.join(&trial.folder)).ok()) {
-        let analysis = Analysis::new(&run)?;
-        runs.push((run, analysis));
-    }
-    let Some((_, first)) = runs.first().filter(|_| info.verdict() != Verdict::Invalid) else { return Ok(None) };
-    let (limits, mut steps) = (limits_of(&thresholds, first), Steps::of_runs(&runs)?);
+    let Some((_, (_, first))) = trials.first().filter(|_| info.verdict() != Verdict::Invalid) else { return Ok(None) };
+    let (limits, mut steps) = (limits_of(&thresholds, first), Steps::of_runs(trials.iter().map(|(_, made)| made))?);
     let lists = std::iter::once(&mut steps.all).chain(steps.collections.values_mut());
     lists.for_each(|list| list.sort_by(|a, b| a.load().total_cmp(&b.load())));
     Ok(Breaking::new(&steps, &limits, None, None).map(|breaking| (steps, breaking)))

@@ -136,7 +136,7 @@ impl Steps {
     ///
     /// # Errors
     /// As [`Steps::of_run`].
-    pub fn of_runs(runs: &[(Run, Analysis)]) -> Result<Self> {
+    pub fn of_runs<'a>(runs: impl IntoIterator<Item = &'a (Run, Analysis)>) -> Result<Self> {
         let mut all = Self::default();
         for (run, analysis) in runs {
             let steps = Gather::load(run, analysis, vec![Span::whole(analysis)])?;

@@ -1,13 +1,13 @@
 //! Runs that tests make up: a queue of known capacity under a load of known course, as a replay would have recorded it.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::path::Path;
 
 use analysis::threshold::Thresholds;
 use analysis::{Analysis, Run};
 use serde_json::Value;
 use stats::Rng;
-use trace::{Effect, ErrorClass, Kind, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
+use trace::{ErrorClass, OutcomeRow, OutcomeWriter, RunInfo, RunNs, RunStatus};
 
 pub const S: i64 = 1_000_000_000;
 
@@ -91,56 +91,38 @@ fn row(id: u64, request: &Request, late_ns: i64) -> OutcomeRow<'static> {
     let unsent = request.error.is_some_and(ErrorClass::is_shed);
     OutcomeRow {
         id,
-        copy: 0,
         phase: request.phase,
-        worker: 0,
         session: id,
-        stream: 0,
         conn: id % 16 + 1,
-        kind: Kind::Request,
-        effect: Effect::Read,
-        txn: None,
         protocol: "http",
         collection: request.collection,
         operation: "GET",
         target: "http://127.0.0.1:1",
         due: RunNs(request.due_ns),
-        blocked_ns: 0,
-        queued_ns: 0,
         sent: (!unsent).then_some(RunNs(request.due_ns + late_ns)),
-        first_byte: None,
         done: (!unsent).then_some(RunNs(request.done_ns + late_ns)),
-        connect_ns: None,
         status: request.error.is_none().then_some("200"),
         ok: request.error.is_none(),
         error: request.error,
         items: 1,
         request_bytes: 100,
         response_bytes: 100,
-        matched: None,
-        recall: None,
-        rank_correlation: None,
+        ..OutcomeRow::default()
     }
 }
 
 fn info(requests: u64, asked: Value) -> RunInfo {
     RunInfo {
-        version: trace::schema::VERSION,
         tool: "rehearsal 0.1.0".to_owned(),
         label: "made".to_owned(),
-        note: String::new(),
         status: RunStatus::Complete,
         command: vec!["rehearsal".to_owned()],
         trace: "trace.parquet".to_owned(),
         trace_hash: "00".to_owned(),
         requests,
-        targets: BTreeMap::new(),
         seed: 1,
-        host: BTreeMap::new(),
-        clocks: Vec::new(),
         asked,
-        figures: Value::Null,
-        fidelity: Value::Null,
+        ..RunInfo::default()
     }
 }
 

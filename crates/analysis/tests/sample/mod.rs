@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
 use trace::{
-    ClockPair, Effect, ErrorClass, Event, EventLog, Kind, OutcomeRow, OutcomeWriter, ResourceRow, ResourceWriter, RunInfo, RunNs,
-    RunStatus,
+    ClockPair, ErrorClass, Event, EventLog, OutcomeRow, OutcomeWriter, ResourceRow, ResourceWriter, RunInfo, RunNs, RunStatus,
 };
 
 pub const MS: i64 = 1_000_000;
@@ -32,44 +30,30 @@ pub fn outcome(id: u64) -> OutcomeRow<'static> {
     let status = if id % 250 == 7 { "503" } else { "200" };
     OutcomeRow {
         id,
-        copy: 0,
-        phase: "",
-        worker: 0,
         session: id % 8,
-        stream: 0,
         conn: id % 8 + 1,
-        kind: Kind::Request,
-        effect: Effect::Read,
-        txn: None,
         protocol: "http",
         collection: if id.is_multiple_of(4) { "phi3" } else { "mixtral" },
         operation: "POST /collections/{}/points/search",
         target: "http://127.0.0.1:6333",
         due: RunNs(due_ns),
-        blocked_ns: 0,
-        queued_ns: 0,
         sent: Some(RunNs(sent_ns)),
         first_byte: error.is_none().then_some(RunNs(sent_ns + 5 * US)),
         done: Some(RunNs(sent_ns + if error.is_some() { 50 * MS } else { service_ns(id) })),
-        connect_ns: None,
         status: error.is_none().then_some(status),
         ok: error.is_none() && status == "200",
         error,
         items: 1,
         request_bytes: 1000,
         response_bytes: if error.is_none() { 2500 } else { 0 },
-        matched: None,
-        recall: None,
-        rank_correlation: None,
+        ..OutcomeRow::default()
     }
 }
 
 pub fn info(requests: u64, status: RunStatus) -> RunInfo {
     RunInfo {
-        version: trace::schema::VERSION,
         tool: "rehearsal 0.1.0".to_owned(),
         label: "sample <run> & more".to_owned(),
-        note: String::new(),
         status,
         command: ["rehearsal", "replay", "my trace.parquet", "--target", "http://127.0.0.1:6333"].map(str::to_owned).to_vec(),
         trace: "my trace.parquet".to_owned(),
@@ -79,9 +63,7 @@ pub fn info(requests: u64, status: RunStatus) -> RunInfo {
         seed: 7,
         host: BTreeMap::from([("cores".to_owned(), "2".to_owned())]),
         clocks: vec![ClockPair { run_ns: 0, unix_ns: 951_782_400_000_000_000 }],
-        asked: Value::Null,
-        figures: Value::Null,
-        fidelity: Value::Null,
+        ..RunInfo::default()
     }
 }
 

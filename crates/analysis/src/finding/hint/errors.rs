@@ -36,8 +36,8 @@ fn parts(analysis: &Analysis) -> Vec<Part> {
         Some(part) => (part.requests, part.failed) = (part.requests + requests, part.failed + requests - ok),
         None => parts.push(Part { name, requests, failed: requests - ok }),
     };
-    for (target, requests, ok) in &analysis.clues.targets {
-        add(format!("target {target}"), *requests, *ok);
+    for group in &analysis.connects.by_target.groups {
+        add(format!("target {}", group.names[0]), group.requests, group.ok);
     }
     for group in &analysis.latency.groups {
         add(format!("collection {}", group.collection), group.requests, group.ok);
