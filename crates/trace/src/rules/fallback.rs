@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Classified, HttpRequest, cut};
+use super::{Classified, HttpRequest, cut, grpc};
 use crate::Effect;
 
 /// Segments of a path that stay in the operation; deeper ones become `**`.
@@ -20,6 +20,9 @@ const STATIC_FILES: &[&str] = &[
 const READS: &[&str] = &["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"];
 
 pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> Classified<'a> {
+    if let Some(call) = grpc::classify(request, segments) {
+        return call;
+    }
     let whole = !request.target.starts_with('/') && !request.target.contains("://");
     let collection = if whole { Cow::Borrowed(request.target) } else { collection(segments).into() };
     let mut operation = format!("{} ", request.method);

@@ -3,13 +3,15 @@
 //! A rule names requests by method and path template, and says where collection, operation and items stand (in the path, at a JSON
 //! pointer of the body, in a header or in the query), what the effect is, which answers are failures though the status is good, where the
 //! ids of an answer stand, and which of its members change from call to call. `builtin.json` has rules for Qdrant, Milvus, Chroma,
-//! Elasticsearch and GraphQL; a file of the same shape comes before them. Requests that no rule names are grouped by their path.
+//! Elasticsearch and GraphQL; a file of the same shape comes before them. Requests that no rule names are grouped by their path, gRPC
+//! calls by service and method.
 //! Bodies are parsed only where a rule needs them.
 //!
 //! Path templates: `{collection}` stands for one segment and names the collection, `{verb}` for one that stays in the operation, `{}` for
 //! any other one; a leading `**` for any number of segments.
 
 mod fallback;
+mod grpc;
 mod json;
 mod table;
 

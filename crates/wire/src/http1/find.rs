@@ -2,7 +2,7 @@
 
 use memchr::{memchr_iter, memmem, memrchr};
 
-use crate::Side;
+use crate::{Side, Start};
 
 /// A request line without its line end is looked for no further back than this.
 const START_LINE_BYTES_MAX: usize = 8 << 10;
@@ -24,15 +24,6 @@ const METHODS: &[&[u8]] = &[
     b"MKCOL",
     b"SEARCH",
 ];
-
-/// Where a message may start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// At this offset.
-    At(usize),
-    /// Nowhere before this offset; look again from there when there are more bytes.
-    NotBefore(usize),
-}
 
 /// Looks for the next plausible start of a request (from the client) or response (from the server) in bytes whose framing was lost. A
 /// message may start right behind a body, so not only at the start of a line.

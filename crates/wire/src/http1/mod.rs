@@ -32,11 +32,12 @@ use std::collections::VecDeque;
 
 use chunk::{Chunk, Found};
 pub use encode::{Request, encode_request};
-pub use find::{Start, find_start};
+pub use find::find_start;
 use head::{Asked, HeadEnd, head_end, may_be_response};
 pub use head::{Body, HeaderIter, Headers, Oddities, Oddity, RequestHead, ResponseHead};
 
-use crate::Side;
+pub use crate::{Malformed, Start, Step};
+use crate::{Side, more, step};
 
 /// Bytes of a head, or of the trailers of a chunked body.
 pub const HEAD_BYTES_MAX: usize = 256 << 10;
@@ -46,15 +47,6 @@ pub const HEADERS_MAX: usize = 512;
 pub const CHUNK_LINE_BYTES_MAX: usize = 16 << 10;
 /// Requests that wait for their answer; at the limit the client's bytes are not looked at until one is answered or forgotten.
 pub const OUTSTANDING_MAX: usize = 4096;
-
-/// Bytes that are not HTTP/1.x, as data. This side then stands still until [`Conversation::restart`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed {
-    /// What is wrong, as a noun phrase.
-    pub what: &'static str,
-    /// Where, counted from the front of the bytes that were shown.
-    pub offset: usize,
-}
 
 /// What was found at the front of the bytes.
 #[derive(Debug, Clone, Copy)]
@@ -76,15 +68,6 @@ pub enum Event<'a, Head> {
 pub type ClientEvent<'a> = Event<'a, RequestHead<'a>>;
 /// An event of the server's bytes.
 pub type ServerEvent<'a> = Event<'a, ResponseHead<'a>>;
-
-/// How far the bytes were understood. No event means that more bytes are needed (some may have been used up all the same).
-#[derive(Debug, Clone, Copy)]
-pub struct Step<E> {
-    /// Bytes that are done with: show what follows them next time.
-    pub used: usize,
-    /// What they were.
-    pub event: Option<E>,
-}
 
 /// What the end of one side's bytes means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,14 +171,6 @@ impl State {
         *self = Self::Broken;
         step(used, Event::Malformed(fault))
     }
-}
-
-fn step<E>(used: usize, event: E) -> Step<E> {
-    Step { used, event: Some(event) }
-}
-
-fn more<E>(used: usize) -> Step<E> {
-    Step { used, event: None }
 }
 
 /// Both sides of one connection.
