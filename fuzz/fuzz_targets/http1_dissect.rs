@@ -6,14 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use capture::dissect::{Connection, Emit, Options, PROTOCOLS};
 use libfuzzer_sys::fuzz_target;
-use trace::{Name, TraceNs};
+use trace::{Names, TraceNs};
 use wire::Side;
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, mut rest)) = data.split_first() else { return };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
-    let about =
-        Connection { session: 0, client: address, server: address, endpoint: Name::from("a:80"), from_start: first & 1 == 0 };
+    let about = Connection::new(0, address, address, first & 1 == 0, &mut Names::default());
     let http = PROTOCOLS.iter().find(|protocol| protocol.name == "http").expect("HTTP is built in");
     let (mut dissector, mut out) = ((http.open)(&about, &Options::default()), Emit::default());
     let mut at = TraceNs(0);
@@ -28,6 +27,11 @@ fuzz_target!(|data: &[u8]| {
         }
         at = at + 1;
         rest = tail;
+        if let Some(mut handover) = out.take_handover() {
+            let upgrade = handover.about.upgrade.take().expect("a request asked for it");
+            out.push(&handover.about, upgrade.exchange);
+            break;
+        }
     }
     dissector.finish(at, &mut out);
     let mut places: Vec<u32> = out.exchanges.iter().map(|exchange| exchange.seq).collect();

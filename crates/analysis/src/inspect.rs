@@ -372,7 +372,7 @@ fn warnings(sessions: &Sessions, requests: u64, answers: &Answers, loss: Option<
     if requests >= 2 * SESSIONS_FEW && sessions.carrying_half < SESSIONS_FEW {
         let (few, are) = if sessions.carrying_half == 1 { ("session carries", "it is") } else { ("sessions carry", "they are") };
         warnings.push(format!(
-            "{} {few} more than half of the requests: {are} more likely a proxy or a connection pool than users",
+            "{} {few} more than half of the requests: {are} more likely a proxy or a connection pool than users (import --session-by)",
             sessions.carrying_half
         ));
     }
@@ -479,7 +479,7 @@ mod tests {
 
     #[test]
     fn files_of_one_trace_are_added_up() {
-        let undecoded = Undecoded { connections: 2, packets: 5, bytes: 7 };
+        let undecoded = Undecoded { connections: 2, packets: 5, client_bytes: 7, server_bytes: 9 };
         let loss = Loss {
             packets_read: 10,
             bytes_missing: 3,
@@ -492,7 +492,7 @@ mod tests {
         let found = summary((0..400).map(|i| row(i, 100)), &[meta.clone(), meta]);
         let loss = found.loss.expect("captured");
         assert_eq!(
-            (found.exchanges, loss.packets_read, loss.packets_dropped["cut"], loss.undecoded["443 tls"].bytes),
+            (found.exchanges, loss.packets_read, loss.packets_dropped["cut"], loss.undecoded["443 tls"].client_bytes),
             (400, 20, 2, 14)
         );
         assert_eq!((found.issues[0].count, found.issues[0].first.as_str(), found.wall_start_unix_ns), (4, "packet 3", Some(5)));

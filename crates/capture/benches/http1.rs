@@ -6,7 +6,7 @@ use capture::dissect::{Connection, Emit, Options, PROTOCOLS};
 use capture::redact::{Policy, Redactor};
 use divan::{Bencher, black_box};
 use trace::rules::{HttpRequest, Rules};
-use trace::{Exchange, Name, TraceNs};
+use trace::{Exchange, Names, TraceNs};
 use wire::Side;
 
 fn main() {
@@ -34,8 +34,7 @@ fn search() -> (String, String) {
 
 fn exchanges(bencher: Bencher<'_, '_>, ask: &str, reply: &str) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
-    let endpoint = Name::from("127.0.0.1:80");
-    let about = Connection { session: 0, client: address, server: address, endpoint, from_start: true };
+    let about = Connection::new(0, address, address, true, &mut Names::default());
     let http = PROTOCOLS.iter().find(|protocol| protocol.name == "http").expect("HTTP is built in");
     let mut dissector = (http.open)(&about, &Options::default());
     let (mut out, mut at) = (Emit::default(), TraceNs(0));

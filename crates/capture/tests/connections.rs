@@ -3,14 +3,15 @@
 #[path = "support/frames.rs"]
 mod frames;
 
-use capture::dissect::{PROTOCOLS, Protocol};
+use capture::dissect::{Connection, Dissector, Emit, Handover, Options, PROTOCOLS, Probe, Protocol, Upgrade, http1};
 use capture::flow::{Config, Flows};
 use capture::import::parse_decode;
 use capture::net::Decoder;
 use capture::pcap::Packet;
 use frames::{ACK, CLIENT, FIN, Host, RST, SERVER, SYN, connection, frame};
 use proptest::prelude::*;
-use trace::{Exchange, Flag, Issues, Loss, TraceNs};
+use trace::{Exchange, Flag, Issues, Kind, Loss, TraceNs};
+use wire::Side;
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -26,6 +27,16 @@ impl Outcome {
     fn lines(&self) -> Vec<String> {
         let status = |exchange: &Exchange| exchange.status.as_deref().unwrap_or("-").to_owned();
         self.exchanges.iter().map(|exchange| format!("{} {} #{}", exchange.target, status(exchange), exchange.session)).collect()
+    }
+
+    /// What is listed as not decoded: name, connections, packets, bytes of clients and servers.
+    fn undecoded(&self) -> Vec<(&str, u64, u64, u64, u64)> {
+        let listed = self.loss.undecoded.iter();
+        listed.map(|(key, it)| (key.as_str(), it.connections, it.packets, it.client_bytes, it.server_bytes)).collect()
+    }
+
+    fn connections(&self) -> Vec<(&str, u64)> {
+        self.loss.connections.iter().map(|(name, count)| (name.as_str(), *count)).collect()
     }
 }
 
@@ -203,13 +214,132 @@ fn what_no_dissector_takes_is_listed() {
     let strange = connection(CLIENT, Host { port: 4711, ..SERVER }, &[(true, &[0; 2000])]);
     let silent = connection(CLIENT, SERVER, &[]);
     let outcome = run(&[tls, strange, silent].concat());
-    let listed: Vec<(&str, u64, u64, u64)> =
-        outcome.loss.undecoded.iter().map(|(key, found)| (key.as_str(), found.connections, found.packets, found.bytes)).collect();
-    assert_eq!(listed, [("443 tls", 1, 8, 20), ("4711 unknown", 1, 8, 2000)]);
+    let listed = outcome.undecoded();
+    assert_eq!(listed, [("443 tls", 1, 8, 10, 10), ("4711 unknown", 1, 8, 2000, 0)]);
+    assert_eq!(outcome.connections(), [("empty", 1), ("undecoded", 2)]);
+}
+
+/// A protocol whose server greets first: `hi`, then lines that are rows, answered or not. `SWITCH x` hands the rest over to x.
+struct Greeter {
+    about: Connection,
+}
+
+impl Dissector for Greeter {
+    fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let row = self.about.row(Kind::Request, at);
+        let switch = text.strip_prefix("SWITCH ").and_then(|to| to.split_once(' '));
+        match switch.filter(|_| side == Side::Client) {
+            Some((to, rest)) => {
+                let exchange = Exchange { target: "SWITCH".into(), ..row };
+                let upgrade = Some(Box::new(Upgrade { exchange, answer_headers: Vec::new() }));
+                let rest = [rest.as_bytes().to_vec(), Vec::new()];
+                out.hand_over(Handover { about: Connection { upgrade, ..self.about.clone() }, to: to.to_owned(), rest });
+            }
+            None => {
+                let upgrade = self.about.upgrade.take().map_or(String::new(), |upgrade| format!("{}>", upgrade.exchange.target));
+                out.push(&self.about, Exchange { target: format!("{upgrade}{side:?}:{text}").into(), ..row });
+            }
+        }
+    }
+    fn gap(&mut self, _: Side, _: TraceNs, _: u64, _: &mut Emit) {}
+    fn end(&mut self, _: Side, _: TraceNs, _: &mut Emit) {}
+    fn finish(&mut self, _: TraceNs, _: &mut Emit) {}
+}
+
+/// The server says `hi` or `HI` first, whoever else may say more about less.
+fn probe_greeting(greeting: &[u8], client: &[u8], server: &[u8]) -> Probe {
+    match (client, server) {
+        ([], server) if server.starts_with(greeting) => Probe::Yes,
+        ([], server) if greeting.starts_with(server) => Probe::More,
+        _ => Probe::No,
+    }
+}
+
+fn open_greeter(about: &Connection, _: &Options) -> Box<dyn Dissector> {
+    Box::new(Greeter { about: about.clone() })
+}
+
+const GREETER: Protocol = Protocol {
+    name: "greeter",
+    ports: &[4711],
+    upgrades: &["greet"],
+    probe: |client, server| probe_greeting(b"hi", client, server),
+    open: open_greeter,
+};
+const SHOUTER: Protocol = Protocol {
+    name: "shouter",
+    ports: &[],
+    upgrades: &[],
+    probe: |client, server| probe_greeting(b"HI", client, server),
+    ..GREETER
+};
+static SEVERAL: &[Protocol] = &[GREETER, http1::PROTOCOL, SHOUTER];
+
+fn run_several(server: Host, messages: &[(bool, &[u8])], decode: Vec<(u16, &'static Protocol)>) -> Outcome {
+    let timed = connection(CLIENT, server, messages).into_iter().map(|frame| (0, frame)).collect::<Vec<_>>();
+    run_at(Config { protocols: SEVERAL, decode, ..Config::default() }, &timed)
+}
+
+/// Content before port, and what the user says before both; the first byte of a greeting leaves several protocols possible.
+#[test]
+fn of_several_protocols_content_chooses_then_the_port() {
+    let known = Host { port: 4711, ..SERVER };
+    let spoken = |server, messages: &[(bool, &[u8])], decode| {
+        let outcome = run_several(server, messages, decode);
+        outcome.loss.connections.keys().next().cloned().unwrap_or_default()
+    };
+    assert_eq!(spoken(SERVER, &[(false, b"hi")], vec![]), "greeter");
+    assert_eq!(spoken(SERVER, &[(false, b"H"), (false, b"I")], vec![]), "shouter");
+    assert_eq!(spoken(SERVER, &[(false, b"H"), (false, b"TTP/1.1 200 OK\r\n\r\n")], vec![]), "http");
+    assert_eq!(spoken(known, &[(true, REQUEST), (false, RESPONSE)], vec![]), "http", "content goes before the port");
+    assert_eq!(spoken(known, &[(false, b"h")], vec![]), "greeter", "only the port can tell");
+    assert_eq!(spoken(SERVER, &[(false, b"hi")], vec![(SERVER.port, &SEVERAL[2])]), "shouter", "the user has said so");
+}
+
+/// What follows an upgrade goes to the dissector of its name or token, with the request that asked for it.
+#[test]
+fn a_connection_may_change_its_protocol() {
+    let upgrade = b"GET /up HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: greet\r\n\r\n";
+    let agreed = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: Greet\r\n\r\nhi";
+    let outcome = run_several(SERVER, &[(true, upgrade), (false, agreed), (true, b"more")], vec![]);
+    assert_eq!(outcome.lines(), ["/up>Server:hi - #0", "Client:more - #0"]);
+    assert_eq!(outcome.exchanges.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((outcome.connections(), outcome.undecoded()), (vec![("greeter", 1)], vec![]));
+    assert_eq!(outcome.loss.bytes_reassembled, (upgrade.len() + agreed.len() + 4) as u64);
+}
+
+/// Behind a CONNECT and other tokens the next bytes tell; what no dissector takes is listed beside what was decoded before.
+#[test]
+fn what_follows_a_tunnel_is_found_by_content() {
+    let connect = &b"CONNECT a:1 HTTP/1.1\r\n\r\n"[..];
+    let agreed = &b"HTTP/1.1 200 OK\r\n\r\n"[..];
+    let inside = run_several(SERVER, &[(true, connect), (false, agreed), (true, REQUEST), (false, RESPONSE)], vec![]);
     assert_eq!(
-        outcome.loss.connections.iter().map(|(name, count)| (name.as_str(), *count)).collect::<Vec<_>>(),
-        [("empty", 1), ("undecoded", 2)]
+        (inside.lines(), inside.connections()),
+        (vec!["a:1 200 #0".to_owned(), "/a 200 #0".to_owned()], vec![("http", 1)])
     );
+    // Said to be HTTP by port, it is so only up to the tunnel.
+    for decode in [vec![], vec![(SERVER.port, &SEVERAL[1])]] {
+        let tls = run_several(
+            SERVER,
+            &[(true, connect), (false, agreed), (true, b"\x16\x03\x01\x00\x05hello"), (false, b"\x16\x03\x03\x00\x01h")],
+            decode,
+        );
+        assert_eq!((tls.lines(), tls.connections()), (vec!["a:1 200 #0".to_owned()], vec![("http", 1)]));
+        assert!(tls.exchanges[0].flags.has(Flag::Unreplayable));
+        assert_eq!(tls.undecoded(), [("80 tls", 1, 5, 10, 6)]);
+    }
+    let silent = run_several(SERVER, &[(true, connect), (false, agreed)], vec![]);
+    assert_eq!((silent.connections(), silent.undecoded()), (vec![("http", 1)], vec![]));
+}
+
+#[test]
+fn changes_of_protocol_are_bounded() {
+    let changes = "SWITCH shouter ".repeat(100);
+    let outcome = run_several(SERVER, &[(false, b"hi"), (true, changes.as_bytes())], vec![]);
+    assert_eq!(outcome.undecoded(), [("80 unknown", 1, 2 + 3, 15 * 91, 0)], "two packets of data, three that end it");
+    assert!(outcome.exchanges.len() < 12, "{:?}", outcome.lines());
 }
 
 #[test]

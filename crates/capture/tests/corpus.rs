@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use capture::dissect::{Connection, Dissector, Emit, Options, Probe, Protocol, http1};
+use capture::dissect::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, http1};
 use capture::flow::{Config, Flows};
 use capture::import::{ImportOptions, import};
 use capture::net::Decoder;
@@ -278,10 +278,11 @@ fn open_tape(about: &Connection, _: &Options) -> Box<dyn Dissector> {
 }
 
 /// Takes every connection.
-static ANYTHING: &[Protocol] = &[Protocol { name: "anything", ports: &[], probe: |_, _| Probe::Yes, open: open_tape }];
+static ANYTHING: &[Protocol] =
+    &[Protocol { name: "anything", ports: &[], upgrades: &[], probe: |_, _| Probe::Yes, open: open_tape }];
 /// Takes the connections that HTTP/1 takes.
 static LIKE_HTTP1: &[Protocol] =
-    &[Protocol { name: "like http", ports: http1::PROTOCOL.ports, probe: http1::PROTOCOL.probe, open: open_tape }];
+    &[Protocol { name: "like http", ports: http1::PROTOCOL.ports, upgrades: &[], probe: http1::PROTOCOL.probe, open: open_tape }];
 
 /// Feeds a capture to dissectors, without writing a trace.
 fn dissect(file: Vec<u8>, protocols: &'static [Protocol]) -> Vec<Exchange> {
@@ -339,8 +340,7 @@ fn play(events: &[Exchange], part_bytes: usize) -> (Vec<Exchange>, trace::Issues
     let mut emit = Emit::default();
     let address = ([127, 0, 0, 1], 1).into();
     let from_start = !events[0].flags.has(Flag::MidConnection);
-    let (session, endpoint) = (events[0].session, events[0].endpoint.clone());
-    let about = Connection { session, client: address, server: address, endpoint, from_start };
+    let about = Connection::new(events[0].session, address, address, from_start, &mut emit.names);
     let mut dissector = (http1::PROTOCOL.open)(&about, &Options::default());
     for event in events {
         let side = if event.method == "client" { Side::Client } else { Side::Server };
@@ -352,6 +352,10 @@ fn play(events: &[Exchange], part_bytes: usize) -> (Vec<Exchange>, trace::Issues
             "gap" => dissector.gap(side, event.at, event.request_bytes, &mut emit),
             "end" => dissector.end(side, event.at, &mut emit),
             _ => dissector.finish(event.at, &mut emit),
+        }
+        if let Some(Handover { about, .. }) = emit.take_handover() {
+            emit.push(&about, about.upgrade.clone().expect("a request asked for it").exchange);
+            return (emit.exchanges, emit.issues, emit.undecoded_bytes);
         }
     }
     if events.last().is_some_and(|event| event.operation != "finish") {

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use capture::Error;
+use capture::dissect::SessionBy;
 use capture::import::{ImportOptions, Progress, import};
 use capture::redact::Policy;
 use support::frames::{CLIENT, Host, PLAIN, SERVER, connection, pcap};
@@ -152,6 +153,44 @@ fn responses_are_kept_on_request() {
     assert_eq!(import_all(std::slice::from_ref(&source), &options).1[0].response, None);
     options.dissect.keep_responses = true;
     assert_eq!(import_all(&[source], &options).1[0].response.as_deref(), Some(&b"ok"[..]));
+}
+
+/// Three connections of two addresses, whose requests carry two users' cookies crosswise, or none.
+fn users() -> Vec<(u64, Vec<u8>)> {
+    let request = |cookie: &str| format!("GET /a HTTP/1.1\r\nCookie: theme=dark; {cookie}\r\nX-User: {cookie}\r\n\r\n");
+    let (ann, bob, none) = (request("sid=ann"), request("sid=bob"), "GET /a HTTP/1.1\r\n\r\n".to_owned());
+    let one = |address: u8, port: u16, requests: [&str; 2]| {
+        let host = Host { address: [10, 0, 0, address], port };
+        let said = requests.map(|request| [(true, request.as_bytes()), (false, RESPONSE)]).concat();
+        connection(host, SERVER, &said)
+    };
+    let frames = [one(1, 1, [&ann, &bob]), one(1, 2, [&bob, &ann]), one(2, 1, [&none, &ann])].concat();
+    frames.into_iter().zip(0..).map(|(frame, index)| (START_NS + index * 1_000_000, frame)).collect()
+}
+
+#[test]
+fn sessions_are_told_by_connection_address_header_or_cookie() {
+    let folder = folder();
+    let source = write(folder.path(), "a.pcap", &users());
+    // Session and place in it; the connection is the stream.
+    for (by, expected, missing) in [
+        ("connection", [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)], 0),
+        ("address", [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1)], 0),
+        ("cookie:sid", [(0, 0), (1, 0), (1, 1), (0, 1), (2, 0), (0, 2)], 1),
+        ("header:x-user", [(0, 0), (1, 0), (1, 1), (0, 1), (2, 0), (0, 2)], 1),
+    ] {
+        let options = ImportOptions { session_by: SessionBy::parse(by).expect("it is known"), ..ImportOptions::default() };
+        let (meta, exchanges) = import_all(std::slice::from_ref(&source), &options);
+        assert_eq!(exchanges.iter().map(|row| (row.session, row.seq)).collect::<Vec<_>>(), expected, "{by}");
+        let streams: Vec<u64> = exchanges.iter().map(|row| row.stream >> 32).collect();
+        assert_eq!(streams, if by == "connection" { [0; 6] } else { [0, 0, 1, 1, 2, 2] }, "{by}");
+        let without = meta.issues.iter().find(|issue| issue.kind == "session-key-missing").map_or(0, |issue| issue.count);
+        assert_eq!(without, missing, "{by}");
+    }
+    for nonsense in ["cookie", "cookie:", "user", "address:x", ""] {
+        let error = SessionBy::parse(nonsense).expect_err("it says nothing").to_string();
+        assert!(error.contains("cookie:NAME") && error.lines().count() == 1, "{error}");
+    }
 }
 
 #[test]

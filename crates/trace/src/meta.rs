@@ -38,7 +38,8 @@ pub struct Loss {
     pub bytes_repeated: u64,
     /// Connections, by protocol.
     pub connections: BTreeMap<String, u64>,
-    /// Connections with no dissector: `port guess` → packets and bytes.
+    /// Connections, or what followed on them after a change of protocol, with no dissector: `port guess` → how much; beyond a limit of
+    /// kinds, `other`.
     pub undecoded: BTreeMap<String, Undecoded>,
 }
 
@@ -56,7 +57,8 @@ impl Loss {
             let undecoded = self.undecoded.entry(name.clone()).or_default();
             undecoded.connections += more.connections;
             undecoded.packets += more.packets;
-            undecoded.bytes += more.bytes;
+            undecoded.client_bytes += more.client_bytes;
+            undecoded.server_bytes += more.server_bytes;
         }
     }
 }
@@ -72,8 +74,10 @@ pub struct Undecoded {
     pub connections: u64,
     /// Packets.
     pub packets: u64,
-    /// Payload bytes.
-    pub bytes: u64,
+    /// Payload bytes of the clients.
+    pub client_bytes: u64,
+    /// Payload bytes of the servers.
+    pub server_bytes: u64,
 }
 
 /// How secrets were masked before the first write.

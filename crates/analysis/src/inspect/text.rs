@@ -136,7 +136,8 @@ impl TraceSummary {
             for (name, undecoded) in &loss.undecoded {
                 let (connections, packets) =
                     (units::counted(undecoded.connections, "connection"), units::counted(undecoded.packets, "packet"));
-                line(f, "undecoded", format_args!("{name}: {connections}, {packets}, {}", bytes(undecoded.bytes)))?;
+                let (up, down) = (bytes(undecoded.client_bytes), bytes(undecoded.server_bytes));
+                line(f, "undecoded", format_args!("{name}: {connections}, {packets}, {up} up, {down} down"))?;
             }
         }
         for issue in &self.issues {
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_figures_are_there_in_sixty_columns() {
-        let undecoded = Undecoded { connections: 1, packets: 5, bytes: 7000 };
+        let undecoded = Undecoded { connections: 1, packets: 5, client_bytes: 7000, server_bytes: 0 };
         let loss =
             Loss { packets_read: 10, bytes_missing: 3, undecoded: [("443 tls".to_owned(), undecoded)].into(), ..Loss::default() };
         let issues = vec![Issue {

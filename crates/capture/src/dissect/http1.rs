@@ -12,7 +12,7 @@ use wire::http1::{
     find_start,
 };
 
-use super::{Connection, Dissector, Emit, Options, Probe, Protocol};
+use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade};
 use answer::Answer;
 use request::Pending;
 
@@ -20,6 +20,7 @@ use request::Pending;
 pub const PROTOCOL: Protocol = Protocol {
     name: "http",
     ports: &[80, 3000, 3128, 5000, 6333, 8000, 8008, 8080, 8081, 8888, 9200, 19530],
+    upgrades: &[],
     probe,
     open: |about, options| Box::new(Http1::new(about, options)),
 };
@@ -125,11 +126,20 @@ struct Http1 {
     pending_bytes: usize,
     /// The answer under way.
     answer: Option<Answer>,
-    seq: u32,
+    /// What a 101 or a successful CONNECT made of the connection, and what was shown of it already; until it is handed over.
+    next: Option<Next>,
     /// Whether requests were ever sent before the answer to the one before them had come.
     pipelined: bool,
     /// Answers were missed: which request the next one belongs to has to be found out.
     lost: Option<Lost>,
+}
+
+/// What comes after HTTP on a connection.
+#[derive(Default)]
+struct Next {
+    /// As HTTP's Upgrade header names it, in small letters; empty for what a CONNECT leads to.
+    to: String,
+    rest: [Vec<u8>; 2],
 }
 
 /// Answers that were missed.
@@ -147,6 +157,10 @@ impl Dissector for Http1 {
         // An answer may free what the other side sent early.
         if side == Side::Server && !self.client.held.is_empty() {
             self.take(Side::Client, at, &[], out);
+        }
+        if let Some(Next { to, rest }) = self.next.take() {
+            let upgrade = self.about.upgrade.take();
+            out.hand_over(Handover { about: Connection { upgrade, ..self.about.clone() }, to, rest });
         }
     }
 
@@ -186,6 +200,10 @@ impl Dissector for Http1 {
         while !self.pending.is_empty() {
             self.give_up_oldest(hole, out);
         }
+        // A request that ended only with its side of the connection.
+        if let Some(upgrade) = self.about.upgrade.take() {
+            out.push(&self.about, upgrade.exchange);
+        }
     }
 }
 
@@ -200,7 +218,7 @@ impl Http1 {
             pending: VecDeque::new(),
             pending_bytes: 0,
             answer: None,
-            seq: 0,
+            next: None,
             pipelined: false,
             lost: None,
         }
@@ -214,7 +232,7 @@ impl Http1 {
     }
 
     fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, seq) = (self.about.session, self.seq);
+        let (session, seq) = (self.about.session, self.about.rows);
         out.issues.add(kind, || format!("connection {session}, request {seq}"));
     }
 
@@ -328,8 +346,7 @@ impl Http1 {
                 let waiting = !self.pending.is_empty() && self.lost.is_none();
                 self.pipelined |= waiting;
                 let at = self.client.started.unwrap_or_default();
-                self.pending.push_back(Pending::begin(&self.about, self.seq, at, &head, out));
-                self.seq += 1;
+                self.pending.push_back(Pending::begin(&mut self.about, at, &head, out));
             }
             Event::Body(part) => {
                 if let Some(request) = self.pending.back_mut() {
@@ -356,11 +373,13 @@ impl Http1 {
         }
     }
 
+    /// Bytes of the next protocol; nobody's where the request that led to it has not ended.
     fn tunnel(&mut self, side: Side, part: &[u8], out: &mut Emit) {
         self.stream(side).finish_message();
-        out.undecoded_bytes += part.len() as u64;
-        let session = self.about.session;
-        out.issues.add_many("http-tunnel-bytes", part.len() as u64, || format!("connection {session}"));
+        match &mut self.next {
+            Some(next) => next.rest[side as usize].extend_from_slice(part),
+            None => out.undecoded_bytes += part.len() as u64,
+        }
     }
 
     /// The request under way is over; `flag` says what is wrong with it, if anything.
@@ -376,7 +395,7 @@ impl Http1 {
     /// A request's framing cannot be trusted any more, and a server that follows RFC 9112 §6.3 closes the connection: what a client
     /// sends behind it is not read, whatever it looks like. Garbage between messages is passed over.
     fn malformed_request(&mut self, fault: Malformed, out: &mut Emit) {
-        let (session, seq) = (self.about.session, self.seq);
+        let (session, seq) = (self.about.session, self.about.rows);
         out.issues.add("http-malformed-request", || format!("connection {session}, request {seq}: {}", fault.what));
         if self.client.in_message {
             self.end_request(Some(Flag::Truncated), out);
@@ -388,7 +407,7 @@ impl Http1 {
     }
 
     fn malformed_answer(&mut self, fault: Malformed, out: &mut Emit) {
-        let (session, seq) = (self.about.session, self.seq);
+        let (session, seq) = (self.about.session, self.about.rows);
         out.issues.add("http-malformed-response", || format!("connection {session}, request {seq}: {}", fault.what));
         if self.server.in_message {
             self.end_answer(None, Some(Flag::Truncated), out);
@@ -404,7 +423,8 @@ impl Http1 {
         self.odd(head.odd, out);
         let at = self.server.started.unwrap_or_default();
         let read = self.pending.front().is_some_and(|request| request.reads_answer(&self.options.rules));
-        self.answer = Some(Answer::begin(head, at, read || self.options.keep_responses));
+        let answer = Answer::begin(head, at, read || self.options.keep_responses);
+        self.answer = Some(if self.talk.is_tunnel() { answer.changing_protocol(head) } else { answer });
     }
 
     /// Requests whose answers were missed are given back, so that the oldest one left is that of the answer that begins `at`. A client
@@ -502,12 +522,17 @@ impl Http1 {
     }
 
     fn emit_oldest(&mut self, out: &mut Emit) {
-        let Some(mut request) = self.pending.pop_front() else { return };
-        if !self.about.from_start {
-            request.flag(Flag::MidConnection);
-        }
+        let Some(request) = self.pending.pop_front() else { return };
         self.pending_bytes -= request.body_bytes();
-        out.exchanges.push(request.into_exchange());
+        match request.finish() {
+            (exchange, None) => out.push(&self.about, exchange),
+            (exchange, Some(answer_headers)) => {
+                let upgrade = answer_headers.iter().find(|header| header.name.eq_ignore_ascii_case("upgrade"));
+                let to = upgrade.map_or(String::new(), |header| String::from_utf8_lossy(&header.value).to_ascii_lowercase());
+                self.next = Some(Next { to, rest: Default::default() });
+                self.about.upgrade = Some(Box::new(Upgrade { exchange, answer_headers }));
+            }
+        }
     }
 
     /// Throws away what one side held back: what follows it will not come.

@@ -1,16 +1,21 @@
 //! The seam between connections and protocols: a [`Dissector`] is fed what both sides of one connection said, and emits exchanges.
 //!
-//! A new protocol is one file, one `mod` line and one row in [`PROTOCOLS`].
+//! A new protocol is one file, one `mod` line and one row in [`PROTOCOLS`]. Every row begins as [`Connection::row`] and ends in
+//! [`Emit::push`]; a dissector that learns that its connection goes on as something else says so with [`Emit::hand_over`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use trace::rules::Rules;
-use trace::{Exchange, Issues, Name, Names, TraceNs};
+use trace::{Exchange, Flag, Header, Issues, Kind, Name, Names, TraceNs};
 use wire::Side;
 
 pub mod http1;
 pub(crate) mod prelude;
+mod session;
+
+pub use session::SessionBy;
+use session::Sessions;
 
 /// The protocols that can be decoded, in the order in which they are asked.
 pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL];
@@ -42,14 +47,62 @@ pub struct Emit {
     pub issues: Issues,
     /// Shares the allocations of names that repeat.
     pub names: Names,
-    /// Bytes of decoded connections that no exchange holds: tunnels after an upgrade, garbage skipped while looking for a message.
+    /// Bytes of decoded connections that no exchange holds: garbage skipped while looking for a message.
     pub undecoded_bytes: u64,
+    handover: Option<Handover>,
+    sessions: Sessions,
+}
+
+impl Emit {
+    /// As the default, with another idea of a session than a connection.
+    #[must_use]
+    pub fn new(session_by: SessionBy) -> Self {
+        Self { sessions: Sessions::new(session_by), ..Self::default() }
+    }
+
+    /// Gives a finished exchange back. Here it gets its session.
+    pub fn push(&mut self, about: &Connection, mut exchange: Exchange) {
+        self.sessions.assign(about, &mut exchange, &mut self.issues);
+        self.exchanges.push(exchange);
+    }
+
+    /// The connection goes on as something else, from where the dissector stands. It is not asked again but to finish, and so has given
+    /// back all exchanges but the one that asked for the change.
+    pub fn hand_over(&mut self, handover: Handover) {
+        self.handover = Some(handover);
+    }
+
+    /// What a dissector has just said about its connection, if it has; to be asked after every call.
+    pub fn take_handover(&mut self) -> Option<Handover> {
+        self.handover.take()
+    }
+}
+
+/// A connection on its way from one dissector to the next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Handover {
+    /// The connection, as the next dissector shall see it.
+    pub about: Connection,
+    /// What it goes on as: the name of a protocol, or one of its [`Protocol::upgrades`] in small letters. Where no dissector bears it, and
+    /// where it is empty (behind a CONNECT, for example), the next bytes tell.
+    pub to: String,
+    /// What was shown of client and server, and belongs to what comes next.
+    pub rest: [Vec<u8>; 2],
+}
+
+/// The request that made a connection change its protocol, and what its answer said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upgrade {
+    /// Finished but for what the next protocol adds.
+    pub exchange: Exchange,
+    /// The headers of the answer that agreed.
+    pub answer_headers: Vec<Header>,
 }
 
 /// What a dissector is told about its connection when it is opened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
-    /// Number of the connection in order of first packets, from 0: the session of its exchanges.
+    /// Number of the connection in order of first packets, from 0: the session of its exchanges, unless the user wants others.
     pub session: u64,
     /// Who asked.
     pub client: SocketAddr,
@@ -57,8 +110,40 @@ pub struct Connection {
     pub server: SocketAddr,
     /// The server as `host:port`.
     pub endpoint: Name,
-    /// Whether its beginning was captured; if not, the first bytes may lie anywhere in a message.
+    /// Whether the beginning of what is spoken was captured; if not, the first bytes may lie anywhere in a message.
     pub from_start: bool,
+    /// Rows made so far.
+    pub rows: u32,
+    /// The request by which another protocol ended in this one. Whoever finds it takes and pushes it, as it is or with its answer in the
+    /// new protocol.
+    pub upgrade: Option<Box<Upgrade>>,
+}
+
+impl Connection {
+    /// A connection of which nothing was read yet; `names` shares the name of the server.
+    #[must_use]
+    pub fn new(session: u64, client: SocketAddr, server: SocketAddr, from_start: bool, names: &mut Names) -> Self {
+        let endpoint = names.get(&server.to_string());
+        Self { session, client, server, endpoint, from_start, rows: 0, upgrade: None }
+    }
+
+    /// The next row, with what all rows of a connection share: its session and place in it, its server, and whether recording began later
+    /// than the connection. `at` is its first byte.
+    pub fn row(&mut self, kind: Kind, at: TraceNs) -> Exchange {
+        let mut row =
+            Exchange { at, kind, session: self.session, seq: self.rows, endpoint: self.endpoint.clone(), ..Exchange::default() };
+        if !self.from_start {
+            row.flags.set(Flag::MidConnection);
+        }
+        self.rows += 1;
+        row
+    }
+}
+
+/// Notes on a row when its answer came: the first byte, and the last one if that was seen.
+pub fn note_answer(row: &mut Exchange, first_at: TraceNs, done_at: Option<TraceNs>) {
+    row.first_byte_ns = Some((first_at - row.at).max(0));
+    row.latency_ns = done_at.map(|done_at| (done_at - row.at).max(0));
 }
 
 /// What a user asked for that concerns dissectors.
@@ -95,6 +180,8 @@ pub struct Protocol {
     pub name: &'static str,
     /// Server ports that decide when content cannot, for example when a connection's beginning was not captured.
     pub ports: &'static [u16],
+    /// Tokens of HTTP's Upgrade header that lead to it, in small letters (RFC 9110, section 7.8).
+    pub upgrades: &'static [&'static str],
     /// Judges the first bytes of both sides; either may be empty.
     pub probe: fn(client: &[u8], server: &[u8]) -> Probe,
     /// A dissector for one connection.

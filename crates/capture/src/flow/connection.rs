@@ -1,16 +1,15 @@
 //! One connection on its way to a dissector: which protocol it speaks, who is the client, and the account of it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
-use trace::{Loss, TraceNs};
+use trace::{Flag, Loss, TraceNs};
 use wire::Side;
 
 use super::Config;
 use super::assembler::{Sink, Way};
 use super::guess::{UNKNOWN, guess};
 use crate::dissect::prelude::{self, Prelude};
-use crate::dissect::{self, Dissector, Emit, Probe, Protocol};
+use crate::dissect::{self, Dissector, Emit, Handover, Probe, Protocol};
 use crate::net::Endpoint;
 
 /// Bytes of a connection that are looked at to find its protocol.
@@ -21,6 +20,10 @@ const PROBE_EVENTS_MAX: usize = 256;
 const GUESS_BYTES_MAX: usize = 1024;
 /// Kinds of undecoded connections that are listed; the rest is one kind more.
 const UNDECODED_MAX: usize = 1000;
+/// Where the rest is listed.
+const UNDECODED_REST: &str = "other";
+/// Changes of protocol on one connection; real ones have one or two, crafted ones could go on for ever.
+const HANDOVERS_MAX: u32 = 8;
 
 /// What all connections of an import share.
 pub(super) struct Shared {
@@ -40,8 +43,19 @@ pub(super) struct Connection {
     /// Whether its opening was captured.
     pub from_start: bool,
     pub packets: u64,
-    bytes: u64,
+    /// Payload of each way since its protocol changed last.
+    bytes: [u64; 2],
+    /// Which ways a dissector was told to be over.
+    ended: [bool; 2],
     stage: Stage,
+    before: Option<Box<Before>>,
+}
+
+/// What a connection was until its protocol changed.
+struct Before {
+    protocol: &'static str,
+    about: dissect::Connection,
+    handovers: u32,
 }
 
 enum Stage {
@@ -55,8 +69,8 @@ enum Stage {
 #[derive(Clone, Copy)]
 enum Spoken {
     Protocol(&'static str),
-    /// No dissector took it; its name by guess.
-    Undecoded(&'static str),
+    /// No dissector took it, or what came after the protocol given second; its name by guess.
+    Undecoded(&'static str, Option<&'static str>),
     /// Nobody said anything.
     Nothing,
 }
@@ -69,6 +83,7 @@ struct Probing {
     has_gap: bool,
 }
 
+#[derive(Clone, Copy)]
 enum Event {
     Bytes(usize),
     Gap(u64),
@@ -92,7 +107,8 @@ fn side(way: Way, client: Way) -> Side {
 impl Connection {
     pub fn new(ends: [Endpoint; 2], session: u64) -> Self {
         let stage = Stage::Probing(Probing::default());
-        Self { ends, session, client: None, from_start: false, packets: 0, bytes: 0, stage }
+        let (bytes, ended) = ([0; 2], [false; 2]);
+        Self { ends, session, client: None, from_start: false, packets: 0, bytes, ended, stage, before: None }
     }
 
     pub fn is_closed(&self) -> bool {
@@ -105,15 +121,57 @@ impl Connection {
     }
 
     fn event(&mut self, way: Way, at: TraceNs, bytes: &[u8], event: Event, shared: &mut Shared) {
+        self.bytes[index(way)] += bytes.len() as u64;
         match &mut self.stage {
             Stage::Probing(probing) => {
                 probing.push(way, at, bytes, event);
                 self.decide(false, shared);
             }
             Stage::Open { dissector, client, .. } => {
-                hand_on(dissector.as_mut(), side(way, *client), at, bytes, &event, &mut shared.emit)
+                self.ended[index(way)] |= matches!(event, Event::End);
+                hand_on(dissector.as_mut(), side(way, *client), at, bytes, &event, &mut shared.emit);
+                self.follow_handover(at, shared);
             }
             Stage::Undecoded(_) | Stage::Closed(_) => {}
+        }
+    }
+
+    /// Goes on as what the dissector has just said, if it has.
+    fn follow_handover(&mut self, at: TraceNs, shared: &mut Shared) {
+        let Some(handover) = shared.emit.take_handover() else { return };
+        let stage = std::mem::replace(&mut self.stage, Stage::Closed(Spoken::Nothing));
+        let Stage::Open { mut dissector, protocol, client } = stage else { return };
+        dissector.finish(at, &mut shared.emit);
+        let Handover { mut about, to, rest } = handover;
+        let handovers = self.before.as_ref().map_or(0, |before| before.handovers) + 1;
+        let bears = |protocol: &&Protocol| protocol.name == to || protocol.upgrades.contains(&&*to);
+        let next = shared.config.protocols.iter().find(bears).filter(|_| handovers <= HANDOVERS_MAX);
+        if next.is_none()
+            && let Some(mut upgrade) = about.upgrade.take()
+        {
+            upgrade.exchange.flags.set(Flag::Unreplayable);
+            shared.emit.push(&about, upgrade.exchange);
+        }
+        (self.packets, self.bytes) = (0, [0; 2]);
+        self.before = Some(Box::new(Before { protocol, about, handovers }));
+        self.stage = match next {
+            Some(protocol) => self.opened(protocol, client, shared),
+            None if handovers <= HANDOVERS_MAX => Stage::Probing(Probing::default()),
+            None => Stage::Undecoded(UNKNOWN),
+        };
+        self.hand_rest(client, at, rest, shared);
+    }
+
+    /// What the dissector before was shown and did not read, and the ends that it has seen.
+    fn hand_rest(&mut self, client: Way, at: TraceNs, [from_client, from_server]: [Vec<u8>; 2], shared: &mut Shared) {
+        for (way, bytes) in [(client, from_client), (client.other(), from_server)] {
+            if !bytes.is_empty() {
+                self.packets = 1;
+                self.event(way, at, &bytes, Event::Bytes(bytes.len()), shared);
+            }
+        }
+        for way in Way::BOTH.into_iter().filter(|way| self.ended[index(*way)]).collect::<Vec<_>>() {
+            self.event(way, at, &[], Event::End, shared);
         }
     }
 
@@ -135,25 +193,27 @@ impl Connection {
     }
 
     fn open(&mut self, protocol: &'static Protocol, client: Way, skip: [usize; 2], shared: &mut Shared) {
-        let about = self.describe(client, shared);
-        let mut dissector = (protocol.open)(&about, &shared.config.dissect);
-        let stage = std::mem::replace(&mut self.stage, Stage::Closed(Spoken::Nothing));
+        let opened = self.opened(protocol, client, shared);
+        let stage = std::mem::replace(&mut self.stage, opened);
+        (self.client, self.bytes) = (Some(client), [0; 2]);
         if let Stage::Probing(probing) = stage {
-            probing.replay(dissector.as_mut(), client, skip, &mut shared.emit);
+            probing.replay(self, skip, shared);
         }
-        self.client = Some(client);
-        self.stage = Stage::Open { dissector, protocol: protocol.name, client };
     }
 
-    fn describe(&self, client: Way, shared: &mut Shared) -> dissect::Connection {
-        let server: SocketAddr = self.ends[index(client.other())].into();
-        dissect::Connection {
-            session: self.session,
-            client: self.ends[index(client)].into(),
-            server,
-            endpoint: shared.emit.names.get(&server.to_string()),
-            from_start: self.from_start,
-        }
+    fn opened(&mut self, protocol: &'static Protocol, client: Way, shared: &mut Shared) -> Stage {
+        let about = match &mut self.before {
+            Some(before) => {
+                let upgrade = before.about.upgrade.take();
+                dissect::Connection { from_start: true, upgrade, ..before.about.clone() }
+            }
+            None => {
+                let (from, to) = (self.ends[index(client)].into(), self.ends[index(client.other())].into());
+                dissect::Connection::new(self.session, from, to, self.from_start, &mut shared.emit.names)
+            }
+        };
+        let dissector = (protocol.open)(&about, &shared.config.dissect);
+        Stage::Open { dissector, protocol: protocol.name, client }
     }
 
     /// Content first, port second: a port decides only what content cannot.
@@ -161,7 +221,7 @@ impl Connection {
         if let Some((protocol, client)) = self.forced(config) {
             return Verdict::Open { protocol, client, skip: [0, 0] };
         }
-        let whole = self.from_start && !probing.has_gap;
+        let whole = (self.from_start || self.before.is_some()) && !probing.has_gap;
         let mut undecided = !whole;
         for client in self.possible_clients(config) {
             match probing.probe(client, whole, config.protocols) {
@@ -176,8 +236,11 @@ impl Connection {
         }
     }
 
-    /// What the user said about one of the ports.
+    /// What the user said about one of the ports: of what is spoken there first.
     fn forced(&self, config: &Config) -> Option<(&'static Protocol, Way)> {
+        if self.before.is_some() {
+            return None;
+        }
         let by_user = |way: Way| {
             let port = self.ends[index(way.other())].port();
             config.decode.iter().find(|(forced, _)| *forced == port).map(|(_, protocol)| (*protocol, way))
@@ -188,7 +251,8 @@ impl Connection {
     fn by_port(&self, config: &Config) -> Verdict {
         let client = self.likely_client(config);
         let port = self.ends[index(client.other())].port();
-        match config.protocols.iter().find(|protocol| protocol.ports.contains(&port)) {
+        let of_port = config.protocols.iter().find(|protocol| protocol.ports.contains(&port));
+        match of_port.filter(|_| self.before.is_none()) {
             Some(protocol) => Verdict::Open { protocol, client, skip: [0, 0] },
             None => Verdict::Undecoded,
         }
@@ -218,7 +282,7 @@ impl Connection {
 
     /// Ends the connection. Its packets are counted on, until [`Connection::account`].
     pub fn finish(&mut self, at: TraceNs, shared: &mut Shared) {
-        if self.bytes > 0 || matches!(&self.stage, Stage::Probing(probing) if probing.has_gap) {
+        if self.bytes != [0; 2] || matches!(&self.stage, Stage::Probing(probing) if probing.has_gap) {
             self.decide(true, shared);
         }
         let spoken = match &mut self.stage {
@@ -226,8 +290,8 @@ impl Connection {
                 dissector.finish(at, &mut shared.emit);
                 Spoken::Protocol(protocol)
             }
-            Stage::Undecoded(name) => Spoken::Undecoded(name),
-            Stage::Probing(_) => Spoken::Nothing,
+            Stage::Undecoded(name) => Spoken::Undecoded(name, self.before.as_ref().map(|before| before.protocol)),
+            Stage::Probing(_) => self.before.as_ref().map_or(Spoken::Nothing, |before| Spoken::Protocol(before.protocol)),
             Stage::Closed(spoken) => *spoken,
         };
         self.stage = Stage::Closed(spoken);
@@ -240,8 +304,8 @@ impl Connection {
         match spoken {
             Spoken::Protocol(name) => count(connections, name),
             Spoken::Nothing => count(connections, "empty"),
-            Spoken::Undecoded(name) => {
-                count(connections, "undecoded");
+            Spoken::Undecoded(name, before) => {
+                count(connections, before.unwrap_or("undecoded"));
                 self.list_undecoded(name, shared);
             }
         }
@@ -251,11 +315,12 @@ impl Connection {
         let client = self.likely_client(&shared.config);
         let key = format!("{} {name}", self.ends[index(client.other())].port());
         let listed = &mut shared.loss.undecoded;
-        let key = if listed.contains_key(&key) || listed.len() < UNDECODED_MAX { key } else { "others".to_owned() };
+        let key = if listed.contains_key(&key) || listed.len() < UNDECODED_MAX { key } else { UNDECODED_REST.to_owned() };
         let entry = listed.entry(key).or_default();
         entry.connections += 1;
         entry.packets += self.packets;
-        entry.bytes += self.bytes;
+        entry.client_bytes += self.bytes[index(client)];
+        entry.server_bytes += self.bytes[index(client.other())];
     }
 }
 
@@ -327,7 +392,7 @@ impl Probing {
         protocols.iter().find(|protocol| (protocol.probe)(from_client, from_server) == Probe::Yes)
     }
 
-    fn replay(self, dissector: &mut dyn Dissector, client: Way, mut skip: [usize; 2], emit: &mut Emit) {
+    fn replay(self, connection: &mut Connection, mut skip: [usize; 2], shared: &mut Shared) {
         let mut rest = [&self.first[0][..], &self.first[1][..]];
         for (way, at, event) in &self.events {
             let length = if let Event::Bytes(length) = event { *length } else { 0 };
@@ -337,7 +402,8 @@ impl Probing {
             skip[index(*way)] -= skipped;
             bytes = &bytes[skipped..];
             if !(bytes.is_empty() && skipped > 0) {
-                hand_on(dissector, side(*way, client), *at, bytes, event, emit);
+                let event = if length > 0 { Event::Bytes(bytes.len()) } else { *event };
+                connection.event(*way, *at, bytes, event, shared);
             }
         }
     }
@@ -352,7 +418,6 @@ pub(super) struct Feed<'a> {
 impl Sink for Feed<'_> {
     fn bytes(&mut self, way: Way, at: TraceNs, bytes: &[u8]) {
         self.shared.loss.bytes_reassembled += bytes.len() as u64;
-        self.connection.bytes += bytes.len() as u64;
         self.connection.event(way, at, bytes, Event::Bytes(bytes.len()), self.shared);
     }
 

@@ -11,7 +11,7 @@ use trace::{Loss, TraceNs};
 pub use assembler::{Assembler, Sink, Way};
 use connection::{Connection, Feed, Shared};
 
-use crate::dissect::{self, Emit, PROTOCOLS, Protocol};
+use crate::dissect::{self, Emit, PROTOCOLS, Protocol, SessionBy};
 use crate::net::{Endpoint, Segment};
 
 /// Connections remembered at once; past it the eighth that was idle for longest is ended.
@@ -30,13 +30,16 @@ pub struct Config {
     pub protocols: &'static [Protocol],
     /// Server ports whose protocol the user has named, whatever the content says.
     pub decode: Vec<(u16, &'static Protocol)>,
+    /// What makes requests those of one user.
+    pub session_by: SessionBy,
     /// For the dissectors.
     pub dissect: dissect::Options,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { protocols: PROTOCOLS, decode: Vec::new(), dissect: dissect::Options::default() }
+        let (decode, session_by, dissect) = (Vec::new(), SessionBy::default(), dissect::Options::default());
+        Self { protocols: PROTOCOLS, decode, session_by, dissect }
     }
 }
 
@@ -75,7 +78,8 @@ impl Flows {
     /// No connections yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let shared = Shared { config, emit: Emit::default(), loss: Loss::default() };
+        let emit = Emit::new(config.session_by.clone());
+        let shared = Shared { config, emit, loss: Loss::default() };
         let (index, flows, free) = (HashMap::new(), Vec::new(), Vec::new());
         Self { index, flows, free, shared, sessions: 0, held_bytes: 0 }
     }

@@ -8,7 +8,7 @@ use std::thread;
 
 use trace::{Exchange, Loss, TraceMeta, TraceNs, TraceSorter};
 
-use crate::dissect::{self, Emit, PROTOCOLS, Protocol};
+use crate::dissect::{self, Emit, PROTOCOLS, Protocol, SessionBy};
 use crate::flow::{Config, Flows};
 use crate::net::Decoder;
 use crate::redact::{Policy, Redactor};
@@ -29,6 +29,8 @@ const PROGRESS_PACKETS: u64 = 16_384;
 pub struct ImportOptions {
     /// Server ports and what is spoken there, whatever the first bytes look like; see [`parse_decode`].
     pub decode: Vec<(u16, &'static Protocol)>,
+    /// What makes requests those of one user.
+    pub session_by: SessionBy,
     /// What dissectors keep.
     pub dissect: dissect::Options,
     /// What is masked before anything is written.
@@ -100,7 +102,8 @@ fn read(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
     let mut decoder = Decoder::default();
-    let mut flows = Flows::new(Config { decode: options.decode.clone(), dissect: options.dissect.clone(), ..Config::default() });
+    let ImportOptions { decode, session_by, dissect, .. } = options.clone();
+    let mut flows = Flows::new(Config { decode, session_by, dissect, ..Config::default() });
     let mut batches = Batches { sender, held_bytes: 0, seen: 0, exchanges: 0 };
     while let Some(packet) = sources.next()? {
         let number = packet.number;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use capture::dissect;
+use capture::dissect::{self, SessionBy};
 use capture::import::{self, ImportOptions};
 use capture::redact::Policy;
 use clap::Args;
@@ -30,6 +30,9 @@ pub struct Words {
     /// What is spoken at a server port, whatever the first bytes look like (may be repeated)
     #[arg(long, value_name = "PORT=PROTOCOL")]
     decode: Vec<String>,
+    /// What makes requests those of one user: connection, address, header:NAME or cookie:NAME
+    #[arg(long, value_name = "WHAT", default_value = "connection", value_parser = SessionBy::parse)]
+    session_by: SessionBy,
     /// Keep the bodies of responses, too
     #[arg(long)]
     keep_responses: bool,
@@ -79,7 +82,8 @@ fn options(words: &Words) -> Result<ImportOptions, Failure> {
     let decode = words.decode.iter().map(|text| import::parse_decode(text)).collect::<Result<_, _>>()?;
     let rules = words.rules.as_deref().map_or_else(|| Ok(Rules::builtin()), |path| Rules::load(path).map(Arc::new))?;
     let dissect = dissect::Options { keep_responses: words.keep_responses, rules, ..dissect::Options::default() };
-    Ok(ImportOptions { decode, dissect, redaction: words.redact, redaction_key: words.redact_key })
+    let (session_by, redaction, redaction_key) = (words.session_by.clone(), words.redact, words.redact_key);
+    Ok(ImportOptions { decode, session_by, dissect, redaction, redaction_key })
 }
 
 fn policy(name: &str) -> Result<Policy, String> {
@@ -107,7 +111,9 @@ fn account(output: &Path, meta: &TraceMeta) -> String {
             loss.bytes_reassembled, loss.bytes_missing, loss.bytes_repeated
         ));
         lines.extend(loss.undecoded.iter().map(|(what, lost)| {
-            format!("not decoded: {what}: {} connections, {} packets, {} bytes", lost.connections, lost.packets, lost.bytes)
+            let (connections, packets) = (lost.connections, lost.packets);
+            let (up, down) = (lost.client_bytes, lost.server_bytes);
+            format!("not decoded: {what}: {connections} connections, {packets} packets, {up} bytes up, {down} bytes down")
         }));
     }
     lines.extend(meta.issues.iter().map(|issue| format!("{} × {} (first: {})", issue.count, issue.kind, issue.first)));

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use trace::rules::{RuleId, Rules};
-use trace::{AnswerBody, Coding, Keep, TraceNs};
+use trace::{AnswerBody, Coding, Header, Keep, TraceNs};
 use wire::http1::ResponseHead;
+
+use super::request::headers;
 
 /// The answer under way.
 pub(super) struct Answer {
@@ -12,6 +14,8 @@ pub(super) struct Answer {
     at: TraceNs,
     body: AnswerBody,
     gap: bool,
+    /// The headers, where what follows is another protocol.
+    change: Option<Vec<Header>>,
 }
 
 impl Answer {
@@ -19,7 +23,18 @@ impl Answer {
     pub fn begin(head: &ResponseHead<'_>, at: TraceNs, whole: bool) -> Self {
         let coding = Coding::of(head.headers.get("content-encoding"));
         let body = AnswerBody::new(coding, if whole { Keep::Whole } else { Keep::Digest });
-        Self { status: head.status, informational: head.informational, at, body, gap: false }
+        Self { status: head.status, informational: head.informational, at, body, gap: false, change: None }
+    }
+
+    /// Notes that another protocol follows.
+    pub fn changing_protocol(mut self, head: &ResponseHead<'_>) -> Self {
+        self.change = Some(headers(head.headers).0);
+        self
+    }
+
+    /// The headers, where what follows is another protocol.
+    pub fn change(&self) -> Option<&[Header]> {
+        self.change.as_deref()
     }
 
     pub fn status(&self) -> u16 {

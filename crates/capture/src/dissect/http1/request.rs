@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use trace::rules::{HttpRequest, RuleId, Rules};
-use trace::{Exchange, Flag, Header, Names, TraceNs, escape_text};
+use trace::{Exchange, Flag, Header, Kind, Names, TraceNs, escape_text};
 use wire::http1::{Headers, Oddity, RequestHead};
 
 use super::answer::Answer;
-use crate::dissect::{Connection, Emit, Options};
+use crate::dissect::{Connection, Emit, Options, note_answer};
 
 /// An exchange whose answer is not complete yet.
 pub(super) struct Pending {
@@ -17,12 +17,14 @@ pub(super) struct Pending {
     interim_bytes: u64,
     ended: bool,
     answered: bool,
+    /// The headers of an answer that changed the protocol.
+    change: Option<Vec<Header>>,
 }
 
 impl Pending {
     /// A request whose head was read; its first byte was captured `at`.
-    pub fn begin(about: &Connection, seq: u32, at: TraceNs, head: &RequestHead<'_>, out: &mut Emit) -> Self {
-        let mut exchange = Exchange { at, session: about.session, seq, endpoint: about.endpoint.clone(), ..Exchange::default() };
+    pub fn begin(about: &mut Connection, at: TraceNs, head: &RequestHead<'_>, out: &mut Emit) -> Self {
+        let mut exchange = about.row(Kind::Request, at);
         exchange.protocol = out.names.get("http");
         exchange.version = out.names.get(version(head.minor_version));
         let (method, odd_method) = escape_text(head.method);
@@ -38,7 +40,7 @@ impl Pending {
         if odd_line || head.method == b"CONNECT" {
             exchange.flags.set(Flag::Unreplayable);
         }
-        Self { exchange, body: Vec::new(), rule: None, interim_bytes: 0, ended: false, answered: false }
+        Self { exchange, body: Vec::new(), rule: None, interim_bytes: 0, ended: false, answered: false, change: None }
     }
 
     pub fn at(&self) -> TraceNs {
@@ -111,11 +113,8 @@ impl Pending {
         let exchange = &mut self.exchange;
         exchange.response_bytes = self.interim_bytes + wire_bytes;
         exchange.status = Some(out.names.get(&answer.status().to_string()));
-        exchange.first_byte_ns = Some((answer.at() - exchange.at).max(0));
-        exchange.latency_ns = done_at.map(|done_at| (done_at - exchange.at).max(0));
-        if answer.status() == 101 {
-            exchange.flags.set(Flag::Unreplayable);
-        }
+        note_answer(exchange, answer.at(), done_at);
+        self.change = answer.change().map(<[Header]>::to_vec);
         if answer.has_gap() {
             exchange.flags.set(Flag::Gap);
         }
@@ -130,8 +129,9 @@ impl Pending {
         }
     }
 
-    pub fn into_exchange(self) -> Exchange {
-        self.exchange
+    /// The exchange, and the headers of its answer if that changed the protocol.
+    pub fn finish(self) -> (Exchange, Option<Vec<Header>>) {
+        (self.exchange, self.change)
     }
 }
 
@@ -142,7 +142,7 @@ fn version(minor: Option<u8>) -> &'static str {
 
 /// The headers in order and case, values sharing one allocation, and whether a name had to be escaped. The lines of a folded value are
 /// joined with a space (RFC 9112 §5.2).
-fn headers(lines: Headers<'_>) -> (Vec<Header>, bool) {
+pub(super) fn headers(lines: Headers<'_>) -> (Vec<Header>, bool) {
     let block = Bytes::copy_from_slice(lines.as_bytes());
     let mut odd_name = false;
     let headers = Headers::new(&block).into_iter().map(|(name, value)| {

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use trace::{Exchange, Name};
+use trace::{Exchange, Name, Names};
 
 use super::*;
 use wire::Side::{Client, Server};
@@ -18,7 +18,7 @@ fn say(side: Side, text: &str) -> Say {
 
 fn about(from_start: bool) -> Connection {
     let address = "127.0.0.1:80".parse().expect("an address");
-    Connection { session: 5, client: address, server: address, endpoint: Name::from("a:80"), from_start }
+    Connection { endpoint: Name::from("a:80"), ..Connection::new(5, address, address, from_start, &mut Names::default()) }
 }
 
 fn play_from(from_start: bool, script: &[Say]) -> Emit {
@@ -38,6 +38,10 @@ fn play_into(out: &mut Emit, from_start: bool, options: &Options, script: &[Say]
             Say::End(side) => dissector.end(*side, at, out),
         }
         at = at + 1000;
+        if let Some(Handover { about, .. }) = out.take_handover() {
+            out.push(&about, about.upgrade.clone().expect("a request asked for it").exchange);
+            break;
+        }
     }
     dissector.finish(at, out);
 }
@@ -136,23 +140,37 @@ fn an_answer_may_come_before_the_request_is_whole() {
     assert_eq!((out.exchanges[0].request.as_deref(), out.exchanges[0].ok), (Some(&b"abcd"[..]), Some(false)));
 }
 
+/// What a dissector says of its connection's change when it was told this.
+fn handover(script: &[(Side, &str)]) -> Handover {
+    let (mut dissector, mut out) = ((PROTOCOL.open)(&about(true), &Options::default()), Emit::default());
+    for (side, text) in script {
+        assert_eq!(out.take_handover(), None);
+        dissector.bytes(*side, TraceNs(7), text.as_bytes(), &mut out);
+    }
+    let handover = out.take_handover().expect("the protocol has changed");
+    dissector.finish(TraceNs(8), &mut out);
+    assert!(out.exchanges.is_empty() && out.undecoded_bytes == 0, "the exchange went along");
+    handover
+}
+
 #[test]
-fn an_upgrade_is_one_exchange_and_bytes_that_nobody_reads() {
-    let out = play(&[
-        say(Client, "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
-        say(Server, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nabc"),
-        say(Client, "GET / HTTP/1.1\r\n\r\n"),
+fn an_upgrade_hands_its_exchange_and_the_rest_to_the_next_protocol() {
+    let Handover { about, to, rest } = handover(&[
+        (Client, "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
+        (Server, "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nX-A: b\r\n\r\nabc"),
     ]);
-    assert_eq!(brief(&out), ["/chat 101  unreplayable"]);
-    assert_eq!((out.undecoded_bytes, out.issues.count("http-tunnel-bytes")), (21, 21));
+    assert_eq!((to.as_str(), rest, about.rows), ("websocket", [vec![], b"abc".to_vec()], 1));
+    let upgrade = about.upgrade.expect("a request asked for it");
+    assert_eq!((&*upgrade.exchange.target, upgrade.exchange.status.as_deref()), ("/chat", Some("101")));
+    let headers: Vec<_> = upgrade.answer_headers.iter().map(|header| (&*header.name, &header.value[..])).collect();
+    assert_eq!(headers, [("upgrade", &b"WebSocket"[..]), ("X-A", b"b")]);
 }
 
 #[test]
 fn a_connect_waits_for_its_answer() {
     let connect = "CONNECT a:443 HTTP/1.1\r\n\r\n\x16\x03\x01";
-    let accepted =
-        play(&[say(Client, connect), say(Server, "HTTP/1.0 200 OK\r\n\r\n"), say(Server, "\x16"), say(Client, "\x17")]);
-    assert_eq!((brief(&accepted), accepted.undecoded_bytes), (vec!["a:443 200  unreplayable".to_owned()], 5));
+    let Handover { to, rest, .. } = handover(&[(Client, connect), (Server, "HTTP/1.0 200 OK\r\n\r\n\x17")]);
+    assert_eq!((to.as_str(), rest), ("", [b"\x16\x03\x01".to_vec(), b"\x17".to_vec()]));
     let refused = play(&[
         say(Client, "CONNECT a:443 HTTP/1.1\r\n\r\n"),
         get("/b"),
