@@ -234,6 +234,42 @@ pub fn synthesized(requests: u32, rate: u32) -> (TempDir, PathBuf) {
     (dir, trace)
 }
 
+/// Records what is said to `server` while `trace` is replayed to it, imports that with the words `import`, and cuts out of it what the words
+/// `cut` say. `None` where packets cannot be captured.
+///
+/// # Panics
+/// When a verb fails.
+#[must_use]
+pub fn recorded(dir: &Path, trace: &Path, server: &Server, import: &[&str], cut: &[&str]) -> Option<PathBuf> {
+    let capture = dir.join("capture.pcap");
+    let filter = format!("tcp port {}", server.addr.port());
+    let mut tcpdump = Command::new("tcpdump");
+    tcpdump.args(["-i", "lo", "-U", "-s", "0", "-B", "16384", "-Z", "root", "-w", text(&capture), &filter]);
+    let started = tcpdump.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    if missing("tcpdump", started.is_ok()) {
+        return None;
+    }
+    let mut tcpdump = started.expect("asked above");
+    let mut said = BufReader::new(tcpdump.stderr.take().expect("piped above")).lines().map_while(Result::ok);
+    if missing("the right to capture packets", said.any(|line| line.contains("listening on"))) {
+        let _ = tcpdump.wait();
+        return None;
+    }
+    let out = dir.join("recording");
+    let _ = run(&["replay", text(trace), "--target", &server.url(), "--no-check", "-o", text(&out)]).expect_done();
+    // A last packet of our own: what is in the file before it is everything.
+    let _ = http(server.addr, "GET", "/last", "");
+    while !std::fs::read(&capture).is_ok_and(|bytes| bytes.windows(9).any(|window| window == b"GET /last")) {
+        std::thread::yield_now();
+    }
+    let end = Command::new("kill").args(["-INT", &tcpdump.id().to_string()]).status();
+    assert!(end.is_ok_and(|end| end.success()) && tcpdump.wait().is_ok());
+    let (all, trace) = (dir.join("all.parquet"), dir.join("answered.parquet"));
+    let _ = run(&[&["import", text(&capture), "-o", text(&all)], import].concat()).expect_code(0);
+    let _ = run(&[&["cut", text(&all), "-o", text(&trace)], cut].concat()).expect_code(0);
+    Some(trace)
+}
+
 /// The folder of captures and traces that this project did not make, where the caller names one.
 #[must_use]
 pub fn corpus() -> Option<PathBuf> {

@@ -1,10 +1,8 @@
 //! Answers compared with the recording: a capture of the testbed, replayed against the same data, other data, and a failing target.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use rehearsal_tests::{Server, http, json, missing, python, python_says, run, text};
+use rehearsal_tests::{Server, http, json, python, python_says, recorded, run, text};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -31,39 +29,8 @@ fn searches(dir: &Path) -> PathBuf {
     trace
 }
 
-/// Records what is said to `server` while `trace` is replayed to it, and imports that. `None` where packets cannot be captured.
-fn recorded(dir: &Path, trace: &Path, server: &Server, keep: bool) -> Option<PathBuf> {
-    let capture = dir.join("capture.pcap");
-    let filter = format!("tcp port {}", server.addr.port());
-    let mut tcpdump = Command::new("tcpdump");
-    tcpdump.args(["-i", "lo", "-U", "-s", "0", "-B", "16384", "-Z", "root", "-w", text(&capture), &filter]);
-    let started = tcpdump.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    if missing("tcpdump", started.is_ok()) {
-        return None;
-    }
-    let mut tcpdump = started.expect("asked above");
-    let mut said = BufReader::new(tcpdump.stderr.take().expect("piped above")).lines().map_while(Result::ok);
-    if missing("the right to capture packets", said.any(|line| line.contains("listening on"))) {
-        let _ = tcpdump.wait();
-        return None;
-    }
-    let out = dir.join("recording");
-    let _ = run(&["replay", text(trace), "--target", &server.url(), "--no-check", "-o", text(&out)]).expect_done();
-    // A last packet of our own: what is in the file before it is everything.
-    let _ = http(server.addr, "GET", "/last", "");
-    while !std::fs::read(&capture).is_ok_and(|bytes| bytes.windows(9).any(|window| window == b"GET /last")) {
-        std::thread::yield_now();
-    }
-    let end = Command::new("kill").args(["-INT", &tcpdump.id().to_string()]).status();
-    assert!(end.is_ok_and(|end| end.success()) && tcpdump.wait().is_ok());
-    let (all, trace) = (dir.join("all.parquet"), dir.join("answered.parquet"));
-    let mut words = vec!["import", text(&capture), "-o", text(&all)];
-    words.extend(keep.then_some("--keep-responses"));
-    let _ = run(&words).expect_code(0);
-    let cut = ["cut", text(&all), "-o", text(&trace), "--collection", "phi3", "--collection", "mixtral"];
-    let _ = run(&cut).expect_code(0);
-    Some(trace)
-}
+/// The two collections out of a recording.
+const TWO: [&str; 4] = ["--collection", "phi3", "--collection", "mixtral"];
 
 /// Replays `trace` with a comparison; the folder and what was printed.
 fn compared(dir: &Path, name: &str, trace: &Path, server: &Server, words: &[&str]) -> (PathBuf, Value) {
@@ -111,7 +78,7 @@ fn answers_agree_with_the_recording_as_far_as_the_data_does() {
     let dir = TempDir::new().expect("a temporary folder");
     let same = server("1");
     let reads = searches(dir.path());
-    let Some(trace) = recorded(dir.path(), &reads, &same, false) else { return };
+    let Some(trace) = recorded(dir.path(), &reads, &same, &[], &TWO) else { return };
     let rows = json_of(&run(&["inspect", text(&trace), "--json"]).expect_code(0).out)["exchanges"].as_u64().expect("a count");
     assert!(rows as usize > REQUESTS / 2, "{rows} searches");
 
@@ -147,7 +114,7 @@ fn kept_bodies_tell_where_and_how_far_answers_differ() {
     let dir = TempDir::new().expect("a temporary folder");
     let same = server("1");
     let reads = searches(dir.path());
-    let Some(trace) = recorded(dir.path(), &reads, &same, true) else { return };
+    let Some(trace) = recorded(dir.path(), &reads, &same, &["--keep-responses"], &TWO) else { return };
     let other = server("2");
     let (out, agreement) = compared(dir.path(), "body", &trace, &other, &["--compare"]);
     let differing = count(&agreement, "differs-body") + count(&agreement, "differs-shape");

@@ -96,20 +96,42 @@ impl Breakdown {
     /// # Panics
     /// When `by` holds a word that no [`crate::scope::Scope`] knows.
     pub fn load(run: &Run, by: &[&'static str], measures: &[Measure]) -> Result<Self> {
-        let column = |word: &&str| scope::WORDS.iter().find(|(name, _)| name == word).expect("a word of a scope").1;
-        let by_columns: Vec<&str> = by.iter().map(column).collect();
-        let conditions = run.conditions();
-        let wanted = [&["ok"][..], &by_columns].concat();
-        let wanted = wanted.into_iter().chain(conditions.iter().map(|condition| condition.column));
-        let mut wanted: Vec<&str> = wanted.chain(measures.iter().flat_map(|measure| measure.columns().iter().copied())).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let reader = run.columns(&wanted)?;
-        let piece = |number| Piece::read(&reader, number, &by_columns, &conditions, measures);
-        let pieces = on_all_cores(reader.groups(), piece).into_iter().collect::<Result<Vec<Piece>>>()?;
-        let groups = measure_all(gather(&pieces, by.len(), measures.len()));
-        Ok(Self { by: by.to_vec(), outcomes: reader.rows(), measures: measures.to_vec(), groups })
+        Self::of_up_to(GROUPS_MAX, run, by, measures)
     }
+
+    /// The same with another limit than [`GROUPS_MAX`].
+    pub(crate) fn of_up_to(groups_max: usize, run: &Run, by: &[&'static str], measures: &[Measure]) -> Result<Self> {
+        let (outcomes, pieces) = read(run, by, measures)?;
+        let groups = measure_all(gather(&pieces, by.len(), measures.len(), groups_max));
+        Ok(Self { by: by.to_vec(), outcomes, measures: measures.to_vec(), groups })
+    }
+}
+
+/// What `of` makes of each measure, given its values in the order they were observed, in consecutive parts: all requests of a run as one group.
+///
+/// # Errors
+/// [`crate::Error::Trace`] when a part is damaged.
+pub(crate) fn of_all<T: Send>(run: &Run, measures: &[Measure], of: impl Fn(&[&[i64]]) -> T + Sync) -> Result<Vec<T>> {
+    let (_, pieces) = read(run, &[], measures)?;
+    let groups = gather(&pieces, 0, measures.len(), 1);
+    let values = |measure: usize| groups.iter().flat_map(move |group| group.values_ns[measure].iter().map(|(_, values)| *values));
+    Ok(on_all_cores(measures.len(), |measure| of(&values(measure).collect::<Vec<_>>())))
+}
+
+/// How many outcomes there are in a run's files, and what each of their row groups holds, read on all cores.
+fn read(run: &Run, by: &[&'static str], measures: &[Measure]) -> Result<(u64, Vec<Piece>)> {
+    let column = |word: &&str| scope::WORDS.iter().find(|(name, _)| name == word).expect("a word of a scope").1;
+    let by_columns: Vec<&str> = by.iter().map(column).collect();
+    let conditions = run.conditions();
+    let wanted = [&["ok"][..], &by_columns].concat();
+    let wanted = wanted.into_iter().chain(conditions.iter().map(|condition| condition.column));
+    let mut wanted: Vec<&str> = wanted.chain(measures.iter().flat_map(|measure| measure.columns().iter().copied())).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let reader = run.columns(&wanted)?;
+    let piece = |number| Piece::read(&reader, number, &by_columns, &conditions, measures);
+    let pieces = on_all_cores(reader.groups(), piece).into_iter().collect::<Result<Vec<Piece>>>()?;
+    Ok((reader.rows(), pieces))
 }
 
 /// An array of objects: the names by their words, counts, and a distribution for each measure.
@@ -263,8 +285,8 @@ struct Gathered<'a> {
     values_ns: Vec<Vec<(usize, &'a [i64])>>,
 }
 
-/// The groups of all pieces, the most frequent first.
-fn gather(pieces: &[Piece], words: usize, measures: usize) -> Vec<Gathered<'_>> {
+/// The groups of all pieces, the most frequent first; what is past `groups_max` becomes one.
+fn gather(pieces: &[Piece], words: usize, measures: usize, groups_max: usize) -> Vec<Gathered<'_>> {
     let new = |names: &[String]| {
         let values_ns = vec![Vec::new(); measures];
         Gathered { names: names.to_vec(), requests: 0, ok: 0, values_ns }
@@ -287,9 +309,9 @@ fn gather(pieces: &[Piece], words: usize, measures: usize) -> Vec<Gathered<'_>> 
     }
     groups.retain(|group| group.requests > 0);
     groups.sort_unstable_by(|a, b| Reverse(a.requests).cmp(&Reverse(b.requests)).then_with(|| a.names.cmp(&b.names)));
-    if groups.len() > GROUPS_MAX {
+    if groups.len() > groups_max {
         let mut other = new(&vec![OTHER.to_owned(); words]);
-        groups.drain(GROUPS_MAX..).for_each(|group| other.take(group));
+        groups.drain(groups_max..).for_each(|group| other.take(group));
         groups.push(other);
     }
     groups

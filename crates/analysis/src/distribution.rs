@@ -54,7 +54,11 @@ impl Distribution {
     /// Measures a sample that is not sorted, given in consecutive parts in the order it was observed: as exact, and quicker than sorting.
     #[must_use]
     pub fn of(observed: &[&[i64]]) -> Self {
-        let ranked = Ranked::new(observed);
+        Self::of_ranked(observed, &Ranked::new(observed))
+    }
+
+    /// The same, where its ranks can be asked for already.
+    pub(crate) fn of_ranked(observed: &[&[i64]], ranked: &Ranked<'_>) -> Self {
         Self::from_ranks(observed, ranked.mean(), |ranks| ranked.at(ranks))
     }
 

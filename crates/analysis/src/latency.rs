@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use polars::prelude::{DataFrame, DataType, Expr, LazyFrame, PolarsResult, SortMultipleOptions, StringChunked, col, len};
+use polars::prelude::{DataFrame, PolarsResult, StringChunked, col};
 use serde::Serialize;
-use stats::order;
+use stats::{Ranked, order};
 
 use crate::bins::Bins;
+use crate::breakdown::{self, Breakdown, Measure};
 use crate::distribution::{Distribution, curve_nines, nines_to_p};
 use crate::load::{Run, integers};
 use crate::totals::{Totals, answered};
@@ -20,6 +21,9 @@ pub(crate) const OTHER: &str = "other";
 
 /// Values a bin of latency over time should have on average, so that its p99 is more than its maximum.
 const BIN_VALUES: u64 = 200;
+
+/// A 99th percentile of fewer values would be their maximum.
+pub(crate) const P99_VALUES_MIN: usize = 100;
 
 /// The two times of one request, or of many.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -89,77 +93,69 @@ impl Latency {
     /// # Errors
     /// [`Error::Outcomes`] when a part is damaged.
     pub fn load(run: &Run, totals: &Totals) -> Result<Self> {
-        let mut groups = load_groups(run)?;
+        let over_time = OverTime::load(run, totals)?;
+        let groups = Breakdown::load(run, &["collection", "operation"], &Times::MEASURES)?.groups;
+        let groups = groups.into_iter().map(Group::from).collect();
+        let (overall, mut curves): (Vec<_>, Vec<_>) = breakdown::of_all(run, &Times::MEASURES, measured)?.into_iter().unzip();
+        let (service_ns, response_ns) = (curves.pop().unwrap_or_default(), curves.pop().unwrap_or_default());
+        let overall = Times::of(overall);
+        let curve = Curve { nines: curve_nines(overall.response.count as usize), response_ns, service_ns };
+        Ok(Self { overall, groups, curve, over_time })
+    }
+}
+
+/// The distribution of values given in the order they were observed, and their percentile curve.
+fn measured(observed: &[&[i64]]) -> (Distribution, Vec<i64>) {
+    let ranked = Ranked::new(observed);
+    let ranks = curve_nines(ranked.len()).into_iter().map(|nines| order::rank(ranked.len(), nines_to_p(nines)));
+    let ranks: Vec<usize> = ranks.filter(|rank| *rank > 0).collect();
+    (Distribution::of_ranked(observed, &ranked), ranked.at(&ranks))
+}
+
+impl Times {
+    /// What they are, in their order.
+    pub(crate) const MEASURES: [Measure; 2] = [Measure::Response, Measure::Service];
+
+    /// From one distribution for each of [`Times::MEASURES`].
+    pub(crate) fn of(distributions: Vec<Distribution>) -> Self {
+        let mut distributions = distributions.into_iter();
+        let mut next = || distributions.next().unwrap_or_else(|| Distribution::of(&[]));
+        Self { response: next(), service: next() }
+    }
+}
+
+/// From a breakdown whose last two words are collection and operation.
+impl From<breakdown::Group> for Group {
+    fn from(group: breakdown::Group) -> Self {
+        let mut names = group.names.into_iter().rev();
+        let (operation, collection) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        Self { collection, operation, requests: group.requests, ok: group.ok, times: Times::of(group.times) }
+    }
+}
+
+impl OverTime {
+    /// One pass over the answered requests of a run.
+    ///
+    /// # Errors
+    /// [`Error::Outcomes`] when a part is damaged.
+    pub fn load(run: &Run, totals: &Totals) -> Result<Self> {
         let bins = Bins::of_values(totals.first_due_ns, totals.last_due_ns, totals.answered, BIN_VALUES);
-        let mut rows = Rows::with_capacity(totals.answered as usize);
-        let finder = GroupFinder::new(&groups);
-        for batch in run.scan(answered_times)? {
-            rows.take(&batch?, &finder, &bins).map_err(|e| Error::outcomes(&run.dir, e))?;
+        let mut values_ns = vec![Vec::new(); bins.count];
+        for batch in run.scan(|outcomes| outcomes.filter(answered()).select(["due_ns", "done_ns"].map(col)))? {
+            take(&batch?, &bins, &mut values_ns).map_err(|e| Error::outcomes(&run.dir, e))?;
         }
-        let over_time = rows.over_time(bins);
-        let (response, service) = std::thread::scope(|scope| {
-            let service = scope.spawn(|| measure(&rows.service_ns, &rows.group, groups.len()));
-            let response = measure(&rows.response_ns, &rows.group, groups.len());
-            (response, service.join().expect("measuring does not panic"))
-        });
-        let curve = Curve { nines: curve_nines(rows.group.len()), response_ns: response.curve, service_ns: service.curve };
-        for (group, (response, service)) in groups.iter_mut().zip(response.groups.into_iter().zip(service.groups)) {
-            group.times = Times { response, service };
-        }
-        Ok(Self { overall: Times { response: response.overall, service: service.overall }, groups, curve, over_time })
+        let count = values_ns.iter().map(Vec::len).collect();
+        let p50_ns = values_ns.iter_mut().map(|values| quantile_of(values, 0.5, 1)).collect();
+        let p99_ns = values_ns.iter_mut().map(|values| quantile_of(values, 0.99, P99_VALUES_MIN)).collect();
+        Ok(Self { bins, count, p50_ns, p99_ns })
     }
 }
 
-/// The columns of answered requests that latency needs.
-fn answered_times(outcomes: LazyFrame) -> LazyFrame {
-    let since = |from: &str, name: &str| (col("done_ns") - col(from)).alias(name);
-    outcomes.filter(answered()).select([
-        col("collection"),
-        col("operation"),
-        col("due_ns"),
-        since("due_ns", "response_ns"),
-        since("sent_ns", "service_ns"),
-    ])
-}
-
-/// Requests and good answers by collection and operation, the most frequent first, ties in alphabetical order.
-fn load_groups(run: &Run) -> Result<Vec<Group>> {
-    let keys = [col("collection"), col("operation")];
-    let count = |values: Expr, name: &str| values.cast(DataType::UInt64).alias(name);
-    let order = SortMultipleOptions::default().with_order_descending_multi([true, false, false]);
-    let batches = run.scan(|outcomes| {
-        let counted =
-            outcomes.group_by(&keys).agg([count(len(), "requests"), count(col("ok").cast(DataType::UInt64).sum(), "good")]);
-        counted.sort(["requests", "collection", "operation"], order)
-    })?;
-    let mut groups: Vec<Group> = Vec::new();
-    for batch in batches {
-        read_groups(&batch?, &mut groups).map_err(|e| Error::outcomes(&run.dir, e))?;
-    }
-    Ok(groups)
-}
-
-fn read_groups(batch: &DataFrame, groups: &mut Vec<Group>) -> PolarsResult<()> {
-    let (requests, ok) = (batch.column("requests")?.u64()?, batch.column("good")?.u64()?);
-    let names = batch.column("collection")?.str()?.iter().zip(batch.column("operation")?.str()?.iter());
-    for (row, (collection, operation)) in names.enumerate() {
-        match groups.len() {
-            0..GROUPS_MAX => groups.push(Group::new(collection.unwrap_or_default(), operation.unwrap_or_default())),
-            GROUPS_MAX => groups.push(Group::new(OTHER, OTHER)),
-            _ => {}
-        }
-        let group = groups.last_mut().expect("pushed above");
-        group.requests += requests.get(row).unwrap_or_default();
-        group.ok += ok.get(row).unwrap_or_default();
+fn take(batch: &DataFrame, bins: &Bins, values_ns: &mut [Vec<i64>]) -> PolarsResult<()> {
+    for (due_ns, done_ns) in integers(batch, "due_ns")?.zip(integers(batch, "done_ns")?) {
+        values_ns[bins.place(due_ns)].push(done_ns - due_ns);
     }
     Ok(())
-}
-
-impl Group {
-    fn new(collection: &str, operation: &str) -> Self {
-        let (collection, operation) = (collection.to_owned(), operation.to_owned());
-        Self { collection, operation, requests: 0, ok: 0, times: Times::default() }
-    }
 }
 
 /// Finds the place of a group by its names.
@@ -196,46 +192,10 @@ impl<'a> GroupFinder<'a> {
     }
 }
 
-/// What latency needs of each answered request, in the order of the outcomes.
-struct Rows {
-    response_ns: Vec<i64>,
-    service_ns: Vec<i64>,
-    group: Vec<u16>,
-    bin: Vec<u16>,
-}
-
-impl Rows {
-    fn with_capacity(rows: usize) -> Self {
-        Self {
-            response_ns: Vec::with_capacity(rows),
-            service_ns: Vec::with_capacity(rows),
-            group: Vec::with_capacity(rows),
-            bin: Vec::with_capacity(rows),
-        }
-    }
-
-    fn take(&mut self, batch: &DataFrame, finder: &GroupFinder<'_>, bins: &Bins) -> PolarsResult<()> {
-        self.response_ns.extend(integers(batch, "response_ns")?);
-        self.service_ns.extend(integers(batch, "service_ns")?);
-        self.bin.extend(integers(batch, "due_ns")?.map(|due_ns| bins.place(due_ns) as u16));
-        finder.find_all(batch.column("collection")?.str()?, batch.column("operation")?.str()?, &mut self.group);
-        Ok(())
-    }
-
-    fn over_time(&self, bins: Bins) -> OverTime {
-        let mut parts = Parts::new(&self.response_ns, &self.bin, bins.count);
-        let at_least = |values: &mut [i64], p: f64, values_min: usize| {
-            let place = order::rank(values.len(), p).checked_sub(1)?;
-            (values.len() >= values_min).then(|| *values.select_nth_unstable(place).1)
-        };
-        let mut over_time = OverTime { bins, count: Vec::new(), p50_ns: Vec::new(), p99_ns: Vec::new() };
-        for values in parts.iter_mut() {
-            over_time.count.push(values.len());
-            over_time.p50_ns.push(at_least(values, 0.5, 1));
-            over_time.p99_ns.push(at_least(values, 0.99, 100));
-        }
-        over_time
-    }
+/// The quantile by nearest rank ⌈pn⌉ of values in any order, which it puts into another; `None` for fewer values than that.
+pub(crate) fn quantile_of(values: &mut [i64], p: f64, values_min: usize) -> Option<i64> {
+    let place = order::rank(values.len(), p).checked_sub(1)?;
+    (values.len() >= values_min).then(|| *values.select_nth_unstable(place).1)
 }
 
 /// Values sorted into parts by a small key; inside a part they keep their order.
@@ -273,30 +233,6 @@ impl Parts {
             part
         })
     }
-}
-
-/// One of the two times, overall and by group.
-struct Measured {
-    overall: Distribution,
-    curve: Vec<i64>,
-    groups: Vec<Distribution>,
-}
-
-/// One sort for each group, and one overall.
-fn measure(values_ns: &[i64], group: &[u16], groups: usize) -> Measured {
-    let mut sorted = values_ns.to_vec();
-    sorted.sort_unstable();
-    let overall = Distribution::new(values_ns, &sorted);
-    let level = |nines: f64| order::quantile(&sorted, nines_to_p(nines));
-    let curve = curve_nines(sorted.len()).into_iter().filter_map(level).collect();
-    let mut parts = Parts::new(values_ns, group, groups);
-    let by_group = parts.iter_mut().map(|values| {
-        let observed = values.to_vec();
-        values.sort_unstable();
-        Distribution::new(&observed, values)
-    });
-    let groups = by_group.collect();
-    Measured { overall, curve, groups }
 }
 
 #[cfg(test)]

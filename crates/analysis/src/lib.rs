@@ -123,7 +123,7 @@ impl Analysis {
         if phases.has_warmup() {
             everything = run.whole();
             whole = totals::Totals::load(&everything)?;
-            latency.over_time = latency::Latency::load(&everything, &whole)?.over_time;
+            latency.over_time = latency::OverTime::load(&everything, &whole)?;
         }
         let rates = rates::Rates::load(&everything, &whole)?;
         let timing = timing::Timing::load(run, &totals)?;

@@ -1,9 +1,12 @@
 //! The phases of a run, as `run.json` lists them, and the figures of each.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use trace::RunInfo;
 
-use crate::latency::{Group, Latency, Times};
+use crate::breakdown::{self, Breakdown};
+use crate::latency::{GROUPS_MAX, Group, Times};
 use crate::totals::Totals;
 use crate::{Result, Run};
 
@@ -91,7 +94,7 @@ impl Phases {
         self.warmup_ns.is_some()
     }
 
-    /// Figures of each phase but the warm-up, where there are several; one look at the run for each.
+    /// Figures of each phase but the warm-up, where there are several; two looks at the run.
     ///
     /// # Errors
     /// [`crate::Error::Outcomes`] when a part is damaged.
@@ -100,27 +103,43 @@ impl Phases {
         if measured.len() < 2 {
             return Ok(Vec::new());
         }
+        let groups_max = GROUPS_MAX * measured.len();
+        let wholes = by_phase(Breakdown::of_up_to(groups_max, run, &["phase"], &Times::MEASURES)?);
+        let by = ["phase", "collection", "operation"];
+        let groups = by_phase(Breakdown::of_up_to(groups_max, run, &by, &Times::MEASURES)?);
         let ends = measured.iter().skip(1).map(|begin| begin.from_ns).chain([totals.last_due_ns]);
-        measured.iter().zip(ends).map(|(begin, end_ns)| self.phase(run, totals, begin, end_ns)).collect()
+        let phase = |(begin, end_ns): (&&Begin, i64)| {
+            let whole = wholes.get(&begin.name).and_then(|whole| whole.first().cloned());
+            let groups = groups.get(&begin.name).cloned().unwrap_or_default().into_iter().map(Group::from).collect();
+            self.phase(begin, end_ns.min(totals.last_due_ns).max(begin.from_ns), whole, groups)
+        };
+        Ok(measured.iter().zip(ends).map(phase).collect())
     }
 
-    fn phase(&self, run: &Run, totals: &Totals, begin: &Begin, end_ns: i64) -> Result<Phase> {
-        let Latency { overall, groups, .. } = Latency::load(&run.only(&begin.name), totals)?;
-        let requests = groups.iter().map(|group| group.requests).sum();
-        let to_ns = end_ns.min(totals.last_due_ns).max(begin.from_ns);
+    fn phase(&self, begin: &Begin, to_ns: i64, whole: Option<breakdown::Group>, groups: Vec<Group>) -> Phase {
+        let (requests, ok, times) = whole.map_or((0, 0, Vec::new()), |whole| (whole.requests, whole.ok, whole.times));
         let seconds = Some((to_ns - begin.from_ns) as f64 / 1e9).filter(|seconds| *seconds > 0.0);
-        Ok(Phase {
+        Phase {
             phase: begin.name.clone(),
             from_ns: begin.from_ns,
             to_ns,
             requests,
-            ok: groups.iter().map(|group| group.ok).sum(),
+            ok,
             asked_per_s: self.asked.as_ref().and_then(|asked| asked.per_s(begin.from_ns, to_ns)),
             offered_per_s: seconds.map(|seconds| requests as f64 / seconds),
-            times: overall,
+            times: Times::of(times),
             groups,
-        })
+        }
     }
+}
+
+/// The groups of each phase, whose name is their first word.
+fn by_phase(breakdown: Breakdown) -> HashMap<String, Vec<breakdown::Group>> {
+    let mut phases: HashMap<String, Vec<breakdown::Group>> = HashMap::new();
+    for group in breakdown.groups {
+        phases.entry(group.names[0].clone()).or_default().push(group);
+    }
+    phases
 }
 
 impl Asked {

@@ -2,7 +2,7 @@
 
 use polars::prelude::{DataFrame, PolarsResult, col};
 use stats::fidelity::{Fidelity, fidelity};
-use stats::order;
+use stats::{Ranked, order};
 
 use crate::distribution::Distribution;
 use crate::load::{Run, integers};
@@ -61,9 +61,11 @@ impl Timing {
     fn new(sends: Vec<(i64, i64)>, totals: &Totals) -> Self {
         let fidelity = fidelity(sends.iter().copied(), totals.completeness());
         let lateness = lateness(&sends);
-        let (due, mut sent): (Vec<i64>, Vec<i64>) = sends.into_iter().unzip();
-        sent.sort_unstable();
-        Self { fidelity, closed_loop: false, lateness, gaps: Gaps::new(&sorted_gaps(&due), &sorted_gaps(&sent)) }
+        let due_ns = gaps(sends.iter().map(|(due_ns, _)| *due_ns));
+        let mut own_ns: Vec<i64> = sends.into_iter().map(|(_, own_ns)| own_ns).collect();
+        own_ns.sort_unstable();
+        let sent_ns = gaps(own_ns.into_iter());
+        Self { fidelity, closed_loop: false, lateness, gaps: Gaps::new(&due_ns, &sent_ns) }
     }
 
     fn of_closed_loop(self) -> Self {
@@ -78,21 +80,19 @@ fn take(batch: &DataFrame, sends: &mut Vec<(i64, i64)>) -> PolarsResult<()> {
 
 fn lateness(sends: &[(i64, i64)]) -> Distribution {
     let observed: Vec<i64> = sends.iter().map(|(due_ns, own_ns)| own_ns - due_ns).collect();
-    let mut sorted = observed.clone();
-    sorted.sort_unstable();
-    Distribution::new(&observed, &sorted)
+    Distribution::of(&[&observed])
 }
 
-fn sorted_gaps(instants: &[i64]) -> Vec<i64> {
-    let mut gaps: Vec<i64> = instants.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    gaps.sort_unstable();
-    gaps
+/// What lies between instants that rise.
+fn gaps(mut instants: impl Iterator<Item = i64>) -> Vec<i64> {
+    let Some(mut before) = instants.next() else { return Vec::new() };
+    instants.map(|at_ns| at_ns - std::mem::replace(&mut before, at_ns)).collect()
 }
 
 impl Gaps {
-    /// From the gaps of both sides, each sorted. The scale begins at the shortest gaps but for the rarest, which would take most of it.
+    /// From the gaps of both sides. The scale begins at the shortest gaps but for the rarest, which would take most of it.
     fn new(due: &[i64], sent: &[i64]) -> Option<Self> {
-        let most = due.last()?.max(sent.last()?);
+        let most = due.iter().chain(sent).max()?;
         let least = rare(due)?.min(rare(sent)?);
         if due.len() < GAPS_MIN {
             return None;
@@ -101,16 +101,27 @@ impl Gaps {
         let decades = (to - from).max(1.0);
         let gap_ns: Vec<f64> =
             (0..=GAP_POINTS).map(|point| 10f64.powf(from + decades * point as f64 / GAP_POINTS as f64)).collect();
-        let share = |gaps: &[i64], at: f64| gaps.partition_point(|gap| *gap as f64 <= at) as f64 / gaps.len() as f64;
-        let shares = |gaps: &[i64]| gap_ns.iter().map(|at| share(gaps, *at)).collect();
-        Some(Self { due: shares(due), sent: shares(sent), gap_ns })
+        Some(Self { due: shares(due, &gap_ns), sent: shares(sent, &gap_ns), gap_ns })
     }
 }
 
+/// The share of the gaps at or below each point; points rise.
+fn shares(gaps: &[i64], points_ns: &[f64]) -> Vec<f64> {
+    let mut first_at_or_above = vec![0_u64; points_ns.len() + 1];
+    gaps.iter().for_each(|gap| first_at_or_above[points_ns.partition_point(|point| *point < *gap as f64)] += 1);
+    let mut below = 0;
+    let share = |count: u64| {
+        below += count;
+        below as f64 / gaps.len() as f64
+    };
+    first_at_or_above.into_iter().take(points_ns.len()).map(share).collect()
+}
+
 /// A gap that only one in a thousand of those above zero is shorter than.
-fn rare(sorted: &[i64]) -> Option<i64> {
-    let positive = &sorted[sorted.partition_point(|gap| *gap <= 0)..];
-    order::quantile(positive, 0.001)
+fn rare(gaps: &[i64]) -> Option<i64> {
+    let positive = gaps.iter().filter(|gap| **gap > 0).count();
+    let rank = order::rank(positive, 0.001);
+    (rank > 0).then(|| Ranked::new(&[gaps]).at(&[gaps.len() - positive + rank])[0])
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::{DataFrame, Expr, PolarsResult, col, lit};
+use stats::Counts;
 use stats::batch_means::around;
 use stats::fidelity::lateness_p99_ns_max;
 use stats::overload::{Overload, overload};
-use stats::{Counts, order};
 use trace::ErrorClass;
 
 use super::{COLLECTIONS_MAX, OPERATIONS_MAX, Operation, Span, Step, Steps};
 use crate::bins::Bins;
+use crate::cores::on_all_cores;
 use crate::distribution::{CONFIDENCE, Distribution};
-use crate::latency::{Group, GroupFinder, Parts};
+use crate::latency::{Group, GroupFinder, P99_VALUES_MIN, Parts, quantile_of};
 use crate::load::integers;
 use crate::totals::answered;
 use crate::{Analysis, Error, Result, Run};
@@ -27,8 +28,6 @@ const GRID_MAX: i64 = 16_384;
 const PARTS: usize = 20;
 /// Share of a step's requests that the generator may leave out.
 const LEFT_OUT_MAX: f64 = 0.001;
-/// Answers below which the 99th percentile would be the longest.
-const P99_VALUES_MIN: usize = 100;
 /// Numbers of connections that are told apart; those above count as none.
 const CONNECTIONS_MAX: usize = 1 << 16;
 
@@ -92,7 +91,7 @@ pub(super) struct Gather {
 struct Times {
     response_ns: Vec<i64>,
     service_ns: Vec<i64>,
-    step: Vec<u16>,
+    /// Step and series.
     cell: Vec<u16>,
     /// Step and kind of request.
     operation: Vec<u16>,
@@ -242,15 +241,11 @@ impl Gather {
 
     fn steps(mut self, analysis: &Analysis) -> Steps {
         let times = std::mem::take(&mut self.times);
-        let cells = self.cells.len();
-        let measure = |values: &[i64]| {
-            let all = distributions(values, &times.step, self.spans.len());
-            (all, distributions(values, &times.cell, cells))
-        };
-        let (response, service) = std::thread::scope(|scope| {
-            let service = scope.spawn(|| measure(&times.service_ns));
-            (measure(&times.response_ns), service.join().expect("measuring does not panic"))
-        });
+        let (wide, cells) = (self.series(), self.cells.len());
+        let step: Vec<u16> = times.cell.iter().map(|cell| cell / wide as u16).collect();
+        let measure =
+            |values: &[i64]| (distributions(values, &step, self.spans.len()), distributions(values, &times.cell, cells));
+        let (response, service) = (measure(&times.response_ns), measure(&times.service_ns));
         let operations = self.operations(&times, &analysis.latency.groups);
         let spoilt: Vec<bool> = (0..self.spans.len()).map(|step| self.is_spoilt(step, analysis)).collect();
         let mut found = Steps { operations, ..Steps::default() };
@@ -278,7 +273,7 @@ impl Gather {
     fn operations(&self, times: &Times, groups: &[Group]) -> Vec<Operation> {
         let wide = OPERATIONS_MAX + 1;
         let mut parts = Parts::new(&times.response_ns, &times.operation, self.spans.len() * wide);
-        let p99s: Vec<Option<i64>> = parts.iter_mut().map(p99).collect();
+        let p99s: Vec<Option<i64>> = parts.iter_mut().map(|values| quantile_of(values, 0.99, P99_VALUES_MIN)).collect();
         let full: Vec<usize> = (0..self.spans.len()).filter(|step| self.cells[step * self.series()].due > 0).collect();
         let operation = |(place, group): (usize, &Group)| Operation {
             collection: group.collection.clone(),
@@ -388,7 +383,6 @@ impl Times {
         let (Some(sent_ns), Some(done_ns)) = (row.sent_ns, row.done_ns) else { return };
         self.response_ns.push(done_ns - row.due_ns);
         self.service_ns.push(done_ns - sent_ns);
-        self.step.push(step as u16);
         self.cell.push(cell as u16);
         self.operation.push((step * (OPERATIONS_MAX + 1) + usize::from(row.group).min(OPERATIONS_MAX)) as u16);
     }
@@ -409,17 +403,7 @@ fn collections(analysis: &Analysis) -> Vec<String> {
 
 /// The distribution of each part.
 fn distributions(values_ns: &[i64], keys: &[u16], parts: usize) -> Vec<Distribution> {
-    let mut parts = Parts::new(values_ns, keys, parts);
-    let measure = |values: &mut [i64]| {
-        let observed = values.to_vec();
-        values.sort_unstable();
-        Distribution::new(&observed, values)
-    };
-    parts.iter_mut().map(measure).collect()
-}
-
-/// The 99th percentile of values that are enough for one.
-fn p99(values: &mut [i64]) -> Option<i64> {
-    let place = order::rank(values.len(), 0.99).checked_sub(1)?;
-    (values.len() >= P99_VALUES_MIN).then(|| *values.select_nth_unstable(place).1)
+    let mut sorted = Parts::new(values_ns, keys, parts);
+    let parts: Vec<&[i64]> = sorted.iter_mut().map(|part| &*part).collect();
+    on_all_cores(parts.len(), |part| Distribution::of(&parts[part..=part]))
 }

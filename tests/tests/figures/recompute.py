@@ -1,0 +1,731 @@
+"""Recomputes every figure of a report from its run's files with DuckDB, and holds the page and findings.json against it.
+
+    recompute.py RUN [BLOCK…]
+
+Prints each block of the page that was held, with the number of its figures; fails for a block that nobody recomputes, for a figure that is
+another, and for a BLOCK that is not there. What is shown with three digits has to be right to half of the last one.
+"""
+
+import json, math, re, sys
+from html.parser import HTMLParser
+
+import duckdb
+
+RUN = sys.argv[1]
+FOUND = json.load(open(f"{RUN}/findings.json"))
+ASKED = json.load(open(f"{RUN}/run.json"))["asked"]
+LEVELS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+# The least samples with an interval of 95 %: two order statistics enclose the quantile (David & Nagaraja 2003, §7.1).
+SAMPLES_MIN = {0.5: 6, 0.9: 36, 0.95: 72, 0.99: 368, 0.999: 3688}
+S = 1e9
+
+duckdb.sql(f"""
+    create table everything as
+        select *, done_ns - due_ns response, done_ns - sent_ns service, sent_ns - blocked_ns - queued_ns own_ns,
+               row_number() over (order by filename, file_row_number) place,
+               sent_ns is not null and done_ns is not null and (error is null or error = 'answer') answered,
+               case when error is not null then error when status is not null then 'status ' || status else 'no answer' end failure
+        from read_parquet('{RUN}/outcomes-*.parquet', filename = true, file_row_number = true);
+    create view o as from everything where phase <> 'warmup'""")
+
+
+def rows(query):
+    return duckdb.sql(query).fetchall()
+
+
+def row(query):
+    return rows(query)[0]
+
+
+# ---- figures as they are shown ----
+
+UNITS = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "%": 0.01}
+NUMBER = re.compile(r"^(−?)([\d,]+)(\.\d+)?(?: (.+))?$")
+
+
+def read(text, trimmed=False):
+    """The value that a cell shows and how far it may be off; None where it shows none. Durations are ns."""
+    if text in ("–", "insufficient", ""):
+        return None
+    if clock := re.fullmatch(r"(?:(\d+):)?(\d+):(\d\d)", text):
+        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return ((hours * 60 + minutes) * 60 + seconds) * S, 0.5 * S
+    if long := re.fullmatch(r"([\d,]+) min (\d\d) s", text):
+        return (int(long[1]) * 60 + int(long[2])) * S, 0.5 * S
+    sign, whole, rest, unit = NUMBER.match(text).groups()
+    scale = UNITS.get((unit or "").removesuffix("/s"), 1)
+    value = float(whole.replace(",", "") + (rest or ""))
+    digits = len(rest or ".") - 1
+    if trimmed and 0 < value < 100:
+        digits = max(digits, 2 - math.floor(math.log10(value)))
+    return (-value if sign else value) * scale, 0.5 * 10.0**-digits * scale
+
+
+def check(text, wanted, trimmed=False):
+    """Whether a cell shows what is wanted: a text, a count, or a figure; a pair is text and small print."""
+    if isinstance(wanted, tuple) and isinstance(text, tuple):
+        return all(check(*pair) for pair in zip(text, wanted))
+    if isinstance(text, tuple):
+        return check(text[0], wanted)
+    if isinstance(wanted, str):
+        return text == wanted
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
+        return text.replace(",", "") == str(wanted)
+    if isinstance(wanted, list):  # both ends of an interval
+        low, _, high = text.partition("–")
+        unit = high.strip().split(" ", 1)[-1]
+        low = low.strip() if " " in low.strip() else f"{low.strip()} {unit}"
+        return check(low, wanted[0]) and check(high.strip(), wanted[1])
+    shown = read(text, trimmed)
+    if shown is None or wanted is None:
+        return shown is None and wanted is None
+    return abs(shown[0] - wanted) <= shown[1] * 1.001 + getattr(wanted, "off", 1e-9) * abs(wanted) + 1e-12
+
+
+class Near(float):
+    """A figure that ours may be off by a share of it."""
+
+    def __new__(cls, value, off):
+        made = super().__new__(cls, value)
+        made.off = off
+        return made
+
+
+def holds(cell, figure):
+    return check(cell, figure) or not isinstance(figure, tuple) and check(cell[0], figure, True)
+
+
+def spoilt(cell):
+    """The same with another first digit; None where there is none."""
+    text = re.sub(r"\d", lambda digit: str((int(digit[0]) + 4) % 10), cell[0], count=1)
+    return (text, cell[1]) if text != cell[0] else None
+
+
+class Page(HTMLParser):
+    """Every table and list of figures of a page: name, headings, and rows of (text, small print)."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.blocks, self.section, self.figure, self.cell, self.text, self.caption = [], None, None, None, None, ""
+        self.feed(text)
+
+    def begin(self, name):
+        self.blocks.append((name, [], []))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "section":
+            self.section = attributes.get("id", "card")
+        elif tag == "figure":
+            self.figure = attributes["id"].removeprefix("chart-")
+        elif tag in ("p", "summary", "dt", "dd"):
+            self.text = ""
+        elif tag == "table":
+            self.begin(f"{self.section}: {self.figure or self.caption}")
+        elif tag == "dl":
+            self.begin(f"{self.section}: facts")
+        elif tag == "ul" and attributes.get("class") == "figures":
+            self.begin("figures")
+        elif tag == "span" and attributes.get("class", "").split(" ")[0] in ("name", "value", "note"):
+            self.text = ""
+        elif tag == "li":
+            self.row = []
+        elif tag == "tr":
+            self.row = []
+        elif tag in ("td", "th"):
+            self.cell, self.small = ["", ""], 0
+        elif tag == "small" and self.cell:
+            self.small = 1
+
+    def handle_endtag(self, tag):
+        if tag == "figure":
+            self.figure = None
+        elif tag in ("p", "summary"):
+            self.caption, self.text = self.text, None
+        elif tag == "span" and self.text is not None:
+            self.row.append((self.text.strip(), ""))
+            self.text = None
+        elif tag == "li" and self.blocks and self.blocks[-1][0] == "figures" and len(self.row) == 3:
+            self.blocks[-1][2].append(self.row)
+        elif tag == "dt":
+            self.term = self.text
+        elif tag == "dd":
+            self.blocks[-1][2].append([(self.term, ""), (self.text, "")])
+        elif tag in ("td", "th"):
+            self.row.append(tuple(self.cell))
+            self.cell = None
+        elif tag == "tr" and not self.blocks[-1][1]:
+            self.blocks[-1][1].extend(text for text, _ in self.row)
+        elif tag == "tr":
+            self.blocks[-1][2].append(self.row)
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell[self.small] += data
+        elif self.text is not None:
+            self.text += data
+
+
+# ---- distributions ----
+
+
+def ranks(n, p):
+    """Ranks of the interval: the largest l with P(B < l) ≤ 2.5 % and the smallest u with P(B ≥ u) ≤ 2.5 %, B binomial."""
+    log = lambda k: math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
+    weights = [math.exp(log(k)) for k in range(n + 1)]
+    def tail(weights):
+        total = 0.0
+        for k, weight in enumerate(weights):
+            total += weight
+            if total > 0.025:
+                return k
+    low, high = tail(weights), tail(reversed(weights))
+    return (low, n - high + 1) if low > 0 and high > 0 else None
+
+
+def interval(observed, ordered, p):
+    """That of the smaller sample that would say as much if its values did not depend on their neighbours."""
+    n = len(observed)
+    size, value = n // 20, ordered[math.ceil(p * n - 1e-9) - 1]
+    effect = 1.0
+    if size >= 10:
+        shares = [sum(one > value for one in observed[batch * size : (batch + 1) * size]) / size for batch in range(20)]
+        mean = sum(shares) / 20
+        variance, alone = sum((share - mean) ** 2 for share in shares) / 19, mean * (1 - mean) / size
+        effect = max(1.0, (2.093 / 1.960) ** 2 * variance / alone) if alone > 0 else 1.0
+    few = 1 + 6 * effect / (n * min(p, 1 - p)) if effect > 1.8 else 1.0
+    effective = int(n / (effect * few))
+    found = ranks(effective, p)
+    return found and [ordered[min(max(-(-rank * n // effective), 1), n) - 1] for rank in found]
+
+
+def distribution(value, where, table="o"):
+    """What is said of a duration: its count, extremes and quantiles by DuckDB, and their intervals."""
+    levels = ", ".join(f"quantile_disc({value}, {p})" for p in LEVELS.values())
+    count, mean, least, most, observed, *quantiles = row(f"""
+        select count({value}), sum({value})::double / count({value}), min({value}), max({value}),
+               list({value} order by place) filter ({value} is not null), {levels} from {table} where {where}""")
+    found = {"count": count, "mean_ns": mean, "min_ns": least, "max_ns": most}
+    ordered = sorted(observed or [])
+    for (name, p), quantile in zip(LEVELS.items(), quantiles):
+        enough = count >= SAMPLES_MIN[p]
+        low, high = (enough and interval(observed, ordered, p)) or (None, None)
+        found[name] = {"value_ns": quantile if enough else None, "low_ns": low, "high_ns": high}
+    return found
+
+
+def cells(found):
+    """The same as cells of a table."""
+    if not found["count"]:
+        return [None] * 8
+    levels = [(found[name]["value_ns"], "" if found[name]["low_ns"] is None else [float(found[name]["low_ns"]), float(found[name]["high_ns"])]) for name in LEVELS]
+    levels = [None if level[0] is None else (float(level[0]), level[1]) for level in levels]
+    return [found["mean_ns"], float(found["min_ns"]), *levels, float(found["max_ns"])]
+
+
+def times(where):
+    return {name: distribution(name, f"answered and {where}") for name in ("response", "service")}
+
+
+def quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def is_(**names):
+    return " and ".join(f"{column} = {quoted(name)}" for column, name in names.items())
+
+
+def failed(requests, good):
+    return (requests - good, (requests - good) / requests if requests > good else "")
+
+
+def groups(*by, where="true"):
+    """Names, requests and good answers, the most frequent first."""
+    names = ", ".join(f"coalesce({column}, '')" for column in by)
+    return [(found[: len(by)], *found[len(by) :]) for found in rows(
+        f"select {names}, count(*), count(*) filter (ok) from o where {where} group by all order by count(*) desc, {names}")]
+
+
+# ---- what the run spans ----
+
+FIRST, LAST, LAST_SENT, LAST_DONE = row("select min(due_ns), max(due_ns), max(sent_ns), max(done_ns) from everything")
+END = max(one for one in (LAST, LAST_SENT, LAST_DONE) if one is not None)
+REQUESTS, SENT, ANSWERED, GOOD, SHED = row("select count(*), count(sent_ns), count(*) filter (answered), count(*) filter (ok), count(*) filter (starts_with(error, 'shed')) from o")
+DUE_FROM, DUE_TO, SENT_FROM, SENT_TO, DONE_TO = row("select min(due_ns), max(due_ns), min(sent_ns), max(sent_ns), max(done_ns) from o")
+LASTED = (DONE_TO - DUE_FROM) / S
+
+
+def per_s(events, begin, end):
+    return (events - 1) * S / (end - begin) if events > 1 and end > begin else None
+
+
+ITEMS, SENT_BYTES, GOT_BYTES = row("select sum(items) filter (ok), sum(request_bytes) filter (sent_ns is not null), sum(response_bytes) from o")
+PHASES = ASKED.get("phases") or []
+PHASES = [(phase["name"], phase["from_ns"]) for phase in PHASES if phase["name"] != "warmup"]
+PHASES = [(name, begin, max(begin, min(end, DUE_TO))) for (name, begin), end in zip(PHASES, [p[1] for p in PHASES[1:]] + [DUE_TO])]
+
+
+def asked_until(at):
+    """Requests that the profile asked for until then: linear between what run.json knows."""
+    known = ASKED["asked_rate"]
+    place = min(max(sum(one <= at for one in known["at_ns"]), 1), len(known["at_ns"]) - 1)
+    (a, b), (x, y) = known["at_ns"][place - 1 : place + 1], known["requests"][place - 1 : place + 1]
+    return x + (y - x) * (at - a) / max(b - a, 1)
+
+
+def asked_per_s(begin, end):
+    return (asked_until(end) - asked_until(begin)) / ((end - begin) / S) if ASKED.get("asked_rate") and end > begin else None
+
+
+# ---- blocks of the page: each makes the rows that it should have ----
+
+
+def bins(block, end, trimmed=True):
+    """Begin and end of each bin, whose width is twice the middle of the first."""
+    width = round(2 * read(block[0][0][0])[0])
+    return [(FIRST + place * width, min(FIRST + (place + 1) * width, end)) for place in range(len(block))], width
+
+
+def binned(value, where, instant, edges, width, table="everything"):
+    """A figure by bin; what lies outside belongs to the first or last."""
+    last = len(edges) - 1
+    found = dict(rows(f"select least(greatest(({instant} - {FIRST})::bigint // {width}, 0), {last}) bin, {value} from {table} where {where} group by bin"))
+    return [found.get(place) for place in range(last + 1)]
+
+
+def percentiles(shown):
+    n = ANSWERED
+    nines = [place / 20 for place in range(int(math.log10(n) * 20) + 1)] + [math.log10(n)]
+    ordered = {name: [one for one, in rows(f"select {name} from o where answered order by 1")] for name in ("response", "service")}
+    at = lambda name, nine: float(max(ordered[name][min(max(math.ceil((1 - 10**-nine) * n * (1 - 1e-12)), 1), n) - 1], 1))
+    return [[cell[0][0], at("response", nine), at("service", nine)] for cell, nine in zip(shown, nines, strict=True)]
+
+
+def latency_over_time(shown):
+    edges, width = bins(shown, LAST)
+    counts = binned("count(*)", "answered", "due_ns", edges, width)
+    at = lambda p: binned(f"quantile_disc(response, {p})", "answered", "due_ns", edges, width)
+    figure = lambda value, enough: None if value is None or not enough else float(max(value, 1))
+    return [[cell[0][0], figure(p99, (count or 0) >= 100), figure(p50, True)] for cell, count, p50, p99 in zip(shown, counts, at(0.5), at(0.99))]
+
+
+def heat(shown):
+    width = round(read(shown[1][0][0])[0])
+    last = len(shown) - 1
+    klass = "floor(log10(greatest(response, 1)) * 8 + 1e-9)::int"
+    counts = {(bin, k): count for bin, k, count in rows(f"select least((due_ns - {FIRST}) // {width}, {last}), {klass}, count(*) from everything where answered group by all")}
+    classes = range(min(k for _, k in counts), max(k for _, k in counts) + 1)
+    assert sum(counts.values()) == row("select count(*) from everything where answered")[0]
+    return [[cell[0][0], *(counts.get((bin, k), 0) for k in classes)] for bin, cell in enumerate(shown)]
+
+
+def throughput(shown):
+    edges, width = bins(shown, END)
+    covered = [(end - begin) / S for begin, end in edges]
+    rate = lambda where, instant: [None if seconds < width / S / 2 else (count or 0) / seconds for count, seconds in zip(binned("count(*)", where, instant, edges, width), covered)]
+    ended = "coalesce(done_ns, due_ns)"
+    lines = [rate("true", "due_ns"), rate("sent_ns is not null", "sent_ns"), rate("ok", ended), rate("not ok", ended)]
+    if row("select count(*) from everything where starts_with(error, 'shed')")[0]:
+        lines.append(rate("starts_with(error, 'shed')", "due_ns"))
+    if ASKED.get("asked_rate"):
+        until = lambda at: min(at, LAST)
+        asked = [None if until(begin) >= until(begin + width) or seconds < width / S / 2 else asked_per_s(until(begin), until(begin + width)) for (begin, _), seconds in zip(edges, covered)]
+        lines.append(asked)
+    return [[cell[0][0], *figures] for cell, figures in zip(shown, zip(*lines))]
+
+
+def in_flight(shown):
+    edges, width = bins(shown, END)
+    def mean(begin, end):
+        overlap = f"greatest(0, least(coalesce(done_ns, {END}), {end}) - greatest(sent_ns, {begin}))"
+        return float(row(f"select coalesce(sum({overlap}), 0) from everything where sent_ns is not null")[0]) / (end - begin) if end > begin else None
+    return [[cell[0][0], mean(begin, end)] for cell, (begin, end) in zip(shown, edges)]
+
+
+def recall_against_rate(_):
+    edges, width = bins(PAGE["throughput: throughput-over-time"], END)
+    sent = binned("count(*)", "sent_ns is not null", "sent_ns", edges, width)
+    recalls = binned("(avg(recall::double), count(recall))", "recall is not null", "due_ns", edges, width, "o")
+    found = [((count or 0) * S / (end - begin), pair[0]) for (begin, end), count, pair in zip(edges, sent, recalls) if end - begin >= width / 2 and pair and pair[1] >= 20]
+    return [list(pair) for pair in sorted(found)]
+
+
+def gaps(shown):
+    low, high = (math.log10(read(shown[place][0][0])[0]) for place in (0, -1))
+    at = [10 ** (low + (high - low) * place / (len(shown) - 1)) for place in range(len(shown))]
+    def shares(instant):
+        all_gaps = [gap for gap, in rows(f"select {instant} - lag({instant}) over (order by {instant}) from o where sent_ns is not null")if gap is not None]
+        return [sum(gap <= point for gap in all_gaps) / len(all_gaps) for point in at]
+    return [list(figures) for figures in zip(at, shares("due_ns"), shares("own_ns"))]
+
+
+def by_phase(_):
+    made = []
+    for name, begin, end in PHASES:
+        requests, good = row(f"select count(*), count(*) filter (ok) from o where {is_(phase=name)}")
+        offered = requests * S / (end - begin) if end > begin else None
+        made.append([name, requests, failed(requests, good), asked_per_s(begin, end), offered, *cells(times(is_(phase=name))["response"])])
+    return made
+
+
+def grouped(time, *by):
+    def make(_):
+        made = []
+        for names, requests, good in groups(*by):
+            found = distribution(time, "answered and " + is_(**dict(zip(by, names))))
+            head = [(names[0], names[1])] if len(by) == 2 else list(names)
+            made.append([*head, requests, failed(requests, good), *cells(found)])
+        return made
+    return make
+
+
+def connects(_):
+    made = [(name, distribution("connect_ns", f"connect_ns is not null and {is_(target=name)}")) for (name,), *_ in groups("target")]
+    return [[name, found["count"], *cells(found)] for name, found in made if found["count"]]
+
+
+def throughput_facts(shown):
+    amounts = [GOOD, ITEMS, SENT_BYTES, GOT_BYTES]
+    figures = [per_s(REQUESTS, DUE_FROM, DUE_TO), per_s(SENT, SENT_FROM, SENT_TO), *(float(amount or 0) / LASTED for amount in amounts)]
+    made = [[cell[0][0], figure] for cell, figure in zip(shown, figures)]
+    if len(shown) > 6:
+        found = variability()
+        text = "{min_per_s:,} to {max_per_s:,} in {seconds} seconds".format(**found)
+        assert shown[6][1][0].startswith(text), (shown[6], found)
+        cv, dispersion = re.search(r"CV ([^,]+), index of dispersion (.+)$", shown[6][1][0]).groups()
+        assert check(cv, found["cv"]) and check(dispersion, found["dispersion"]), (shown[6], found)
+        made.append([shown[6][0][0], shown[6][1][0]])
+    return made
+
+
+def variability():
+    seconds = (DUE_TO - DUE_FROM) // 10**9
+    if seconds < 10:
+        return None
+    counts = dict(rows(f"select (done_ns - {DUE_FROM}) // 1000000000, count(*) from o where ok group by 1"))
+    counts = [counts.get(second, 0) for second in range(seconds)]
+    mean = sum(counts) / seconds
+    variance = sum((count - mean) ** 2 for count in counts) / seconds
+    return {"seconds": seconds, "mean_per_s": mean, "min_per_s": min(counts), "max_per_s": max(counts), "cv": variance**0.5 / mean, "dispersion": variance / mean}
+
+
+duckdb.sql("""
+    create view units as
+        select txn.name as name, count(*) requests, bool_and(ok) good, max(done_ns) - min(due_ns) lasted,
+               row_number() over (order by min(due_ns), max(done_ns)) place
+        from o where txn is not null group by txn.name, txn.id, session, copy""")
+
+
+def transactions():
+    found = rows("select name, count(*), count(*) filter (good), sum(requests)::bigint from units group by name order by 2 desc")
+    return [(*one, distribution("lasted", "good and " + is_(name=one[0]), "units")) for one in found]
+
+
+def errors(_=None):
+    return rows("select failure, count(*), min(due_ns), max(due_ns) from o where not ok group by 1 order by 2 desc, 1")
+
+
+def picked(shown, query):
+    found = rows(query)
+    assert len(found) == len(shown)
+    figure = lambda value: None if value is None else float(value)
+    return [[(str(id), f"copy {copy}" if copy else ""), float(due - FIRST), figure(response), figure(service), (collection, operation), kind, cells[6][0]]
+            for cells, (id, copy, due, response, service, collection, operation, kind) in zip(shown, found)]
+
+
+def slowest(shown):
+    return picked(shown, "select id, copy, due_ns, response, service, collection, operation, case when ok then '–' else failure end from o where answered order by response desc, id, copy limit 20")
+
+
+def first_failures(shown):
+    return picked(shown, """
+        select id, copy, due_ns, case when sent_ns is not null then response end, service, collection, operation, failure from (
+            from (select *, row_number() over (partition by failure order by due_ns, id, copy) round from o where not ok) order by round, failure limit 20)
+        order by due_ns, id, copy""")
+
+
+MATCHES = ["same", "same-ids", "differs-status", "differs-shape", "differs-body", "unknown"]
+
+
+def agreement(_=None):
+    counts = ", ".join(f"""count(*) filter ("match" = '{match}')""" for match in MATCHES)
+    return rows(f"""
+        select collection, operation, count("match"), {counts}, count(recall), avg(recall::double),
+               case when count(recall) >= 36 then quantile_disc(recall, 0.1) end, min(recall), avg(rank_correlation::double)
+        from o where "match" is not null group by all order by 3 desc, 1, 2""")
+
+
+def readings():
+    """Every series after the warm-up, with the unit of what is shown: durations are ns."""
+    duckdb.sql(f"create or replace view r as from '{RUN}/resources-*.parquet' where run_ns >= {ASKED.get('warmup_ns') or 0}")
+    return rows("select source, series, unit, count(*), arg_min(value, run_ns), arg_max(value, run_ns), min(value), avg(value), quantile_disc(value, 0.95), max(value) from r group by all")
+
+
+def resources(shown):
+    found = {(series, source): (unit, mean, least, p95, most, count) for source, series, unit, count, _, _, least, mean, p95, most in readings()}
+    made = []
+    for cells in shown:
+        unit, *figures, count = found[cells[0]]
+        scale = 1e9 if unit == "s" else 1.0
+        made.append([cells[0], *(figure * scale for figure in figures), count])
+    return made
+
+
+def target_cpu():
+    """Growth of the processor time of the target's processes, and the answers between the first and last reading."""
+    readings()
+    sources = [source for source, in rows("select source from r where series = 'cpu_s' and source similar to '(pid|command):.*' group by 1 having count(*) > 1")]
+    if not sources:
+        return None
+    names = ", ".join(map(quoted, sources))
+    cpu, begin, end = row(f"""select sum(case when value < earlier then value else value - earlier end), min(seen), max(seen) from
+        (select value, lag(value) over (partition by source order by run_ns) earlier, run_ns seen from r where series = 'cpu_s' and source in ({names}))""")
+    answered = row(f"select count(*) from o where answered and done_ns between {begin} and {end}")[0]
+    return {"cpu_s": cpu, "answered": answered, "answered_per_cpu_s": answered / cpu if cpu >= 0.2 else None}
+
+
+def target_facts(shown):
+    found = target_cpu()
+    figures = [found["cpu_s"] * 1e9, found["answered"], found["answered_per_cpu_s"], shown[3][1][0]]
+    return [[cell[0][0], figure] for cell, figure in zip(shown, figures, strict=True)]
+
+
+def over_time(*lines):
+    """Means of series by bin, added over their sources."""
+    def make(shown):
+        edges, width = bins(shown, END)
+        last, heads = len(edges) - 1, HEADS["resources: " + ("cpu" if len(lines) > 1 else "memory") + "-over-time"][1:]
+        made = []
+        for head, source, series in lines:
+            if head not in heads:
+                continue
+            found = dict(rows(f"""select bin, sum(mean) from (select least((run_ns - {FIRST}) // {width}, {last}) bin, source, avg(value) mean from '{RUN}/resources-*.parquet'
+                where series = '{series}' and source similar to '{source}' and run_ns between {FIRST} and {END} group by all) group by 1"""))
+            made.append([found.get(place) for place in range(last + 1)])
+        return [[cell[0][0], *figures] for cell, figures in zip(shown, zip(*made))]
+    return make
+
+
+def lateness():
+    sends = "(select own_ns - due_ns late, row_number() over (order by due_ns, own_ns) place from o where sent_ns is not null)"
+    return distribution("late", "true", sends)
+
+
+def lateness_table(_):
+    found = lateness()
+    return [["Lateness", found["count"], *cells(found)]]
+
+
+def dispersion(width, instant):
+    """Variance over mean of the sends in whole windows from the first one on."""
+    begin, end = row(f"select min({instant}), max({instant}) from o where sent_ns is not null")
+    counts = dict(rows(f"select ({instant} - {begin}) // {width}, count(*) from o where sent_ns is not null group by 1"))
+    counts = [counts.get(window, 0) for window in range((end - begin) // width)]
+    mean = sum(counts) / len(counts)
+    return sum((count - mean) ** 2 for count in counts) / len(counts) / mean
+
+
+def dispersions(shown):
+    widths = [round(read(cells[0][0])[0]) for cells in shown]
+    return [[cells[0][0], dispersion(width, "due_ns"), dispersion(width, "own_ns")] for cells, width in zip(shown, widths)]
+
+
+def criteria():
+    """What the timing is judged by: found, how far our histogram's buckets (0.1 % wide) may be off, and the most that is allowed."""
+    late = [one for one, in rows("select abs(own_ns - due_ns) from o where sent_ns is not null order by 1")]
+    at = lambda p: late[math.ceil(p * SENT - 1e-9) - 1]
+    missed, scheduled = row("""select count(*) filter (sent_ns is null and (error is null or error in ('shed:max-queued-bytes', 'shed:descriptors'))),
+        count(*) filter (error is null or error not in ('unreplayable', 'aborted')) from o""")
+    sides = [[gap for gap, in rows(f"select gap from (select {name} - lag({name}) over (order by {name}) gap from o where sent_ns is not null) where gap is not null order by 1")]
+             for name in ("due_ns", "own_ns")]
+    w1 = sum(abs(a - b) for a, b in zip(*sides)) / len(sides[0])
+    gap = sum(sides[0]) / len(sides[0])
+    pairs = [(dispersion(one["window_ns"], "due_ns"), dispersion(one["window_ns"], "own_ns")) for one in FOUND["timing"]["fidelity"]["dispersion"]]
+    error = [abs(math.log(own / due)) if due >= 1 else abs(own - due) for due, own in pairs]
+    span, drift = row(f"select max(due_ns) - min(due_ns), abs(regr_slope((own_ns - due_ns)::double, (due_ns - {DUE_FROM})::double)) from o where sent_ns is not null")
+    late_max = max(1e6, 0.05 * gap)
+    return {
+        "Share of requests missing": (missed / scheduled, 1e-9, 0.001),
+        "Lateness at the 99th percentile": (float(at(0.99)), 1e-3, late_max),
+        "Lateness at the 99.9th percentile": (float(at(0.999)), 1e-3, 1e7),
+        "Distance of the inter-arrival times": (w1, 2e-3, max(5e3, 0.02 * gap)),
+        "Drift of the rate": (drift, 1e-6, max(0.001, late_max / span)),
+    } | ({"Error of the index of dispersion": (max(error), 1e-9, 0.05)} if error else {})
+
+
+def checks(shown):
+    made, known = [], criteria()
+    for cells in shown:
+        wanted, off, most = known[cells[0][0]]
+        made.append([cells[0][0], Near(wanted, off), most, "kept" if wanted <= most else "missed"])
+    assert len(made) == len(known), (made, known)
+    return made
+
+
+def latency_by_load(shown):
+    """Points of the steps that the generator did not spoil, and the interval as far as it lies inside of the chart."""
+    steps = next(one for one in FOUND["findings"] if one["id"] == "breaking-point")["figures"]["steps"]
+    made = []
+    for step in sorted((step for step in steps if not step["spoilt"]), key=lambda step: step["offered_per_s"]):
+        inside = f"due_ns >= {step['from_ns']} and due_ns < {step['to_ns']}"
+        due = row(f"select count(*) from o where {inside}")[0]
+        found = distribution("response", f"answered and {inside}")
+        if found["p50"]["value_ns"] is not None:
+            median, tail = (None if found[name]["value_ns"] is None else float(found[name]["value_ns"]) for name in ("p50", "p99"))
+            made.append([due * S / (step["to_ns"] - step["from_ns"]), median, tail, median, tail, found["p99"]])
+    for cells, figures in zip(shown, made):
+        ends = figures.pop()
+        low, high = ends["low_ns"], ends["high_ns"]
+        band = cells[5][0].split(" – ") if low is not None else None
+        # Both ends are cut off where the chart ends.
+        inside = band and (check(band[0], float(low)) or read(band[0])[0] >= low) and (check(band[1], float(high)) or read(band[1])[0] <= high)
+        figures.append(cells[5][0] if inside or band is None and cells[5][0] == "–" else [low, high])
+    return made
+
+
+def headline(shown):
+    """The five figures at the top, with what they are to be read with."""
+    found, late = times("true")["response"], lateness()["p99"]["value_ns"]
+    figure = lambda value: None if value is None else float(value)
+    figures = [figure(found["p50"]["value_ns"]), figure(found["p99"]["value_ns"]), per_s(SENT, SENT_FROM, SENT_TO), (REQUESTS - GOOD) / REQUESTS, figure(late)]
+    assert check(shown[2][2][0].removeprefix("of ").removesuffix(" offered"), per_s(REQUESTS, DUE_FROM, DUE_TO)), shown[2]
+    assert shown[3][2][0] == f"{REQUESTS - GOOD:,} of {REQUESTS:,}", shown[3]
+    return [[cells[0][0], value, cells[2][0]] for cells, value in zip(shown, figures, strict=True)]
+
+
+BLOCKS = {
+    "figures": headline,
+    "latency: percentiles": percentiles,
+    "latency: Response time runs from": lambda _: [[name + " time", (found := times("true")[name.lower()])["count"], *cells(found)] for name in ("Response", "Service")],
+    "latency: Response time by phase.": by_phase,
+    "latency: latency-over-time": latency_over_time,
+    "latency: heat": heat,
+    "latency: Connect time": connects,
+    "throughput: facts": throughput_facts,
+    "throughput: throughput-over-time": throughput,
+    "throughput: in-flight-over-time": in_flight,
+    "collections: Response time": grouped("response", "collection", "operation"),
+    "collections: Service time": grouped("service", "collection", "operation"),
+    "collections: Response time by phase, target": grouped("response", "phase", "target", "collection", "operation"),
+    "breaking: latency-by-load": latency_by_load,
+    "transactions: From the due instant": lambda _: [[name, count, failed(count, good), requests / count, good / LASTED, *cells(lasted)] for name, count, good, requests, lasted in transactions()],
+    "resources: facts": target_facts,
+    "resources: What was seen": resources,
+    "resources: cpu-over-time": over_time(("Host, all of it", "host", "cpu_cores"), ("Target", "(pid|command):.*", "cpu_cores"), ("Generator", "generator", "cpu_cores")),
+    "resources: memory-over-time": over_time(("Resident memory of the target", "(pid|command):.*", "rss_bytes")),
+    "errors: First and last": lambda _: [[kind, count, count / REQUESTS, float(first - FIRST), float(last - FIRST)] for kind, count, first, last in errors()],
+    "requests: The slowest": slowest,
+    "requests: The first failures": first_failures,
+    "agreement: Same ids": lambda _: [[(collection, operation), *counts[:7]] for collection, operation, *counts in agreement()],
+    "agreement: Recall is": lambda _: [[(found[0], found[1]), found[9], *found[10:]] for found in agreement() if found[9]],
+    "agreement: recall-against-rate": recall_against_rate,
+    "timing: inter-arrivals": gaps,
+    "timing: Lateness is": lateness_table,
+    "timing: Index of dispersion": dispersions,
+    "timing: What the timing is judged by": checks,
+}
+# What is inferred from the figures above, each by a method of its own that its own tests hold against a published oracle; and what is text.
+ELSEWHERE = ("thresholds:", "card:", "breaking:", "capacity:", "endurance:", "agreement: The first differences", "resources: What happened")
+
+
+def blocks():
+    held = {}
+    for name, _, shown in SHOWN:
+        known = max((one for one in BLOCKS if name.startswith(one)), key=len, default=None)
+        if known is None and name.startswith(ELSEWHERE):
+            continue
+        assert known, f"nobody recomputes the block {name!r}"
+        wanted = BLOCKS[known](shown)
+        assert len(wanted) == len(shown), f"{name}: {len(shown)} rows, not {len(wanted)}"
+        for cells, figures in zip(shown, wanted):
+            for cell, figure in zip(cells, figures, strict=True):
+                assert holds(cell, figure), f"{name}: {cell} is not {figure} in {cells}"
+                # What was taken from the page itself is no figure that is held; what is held has to be able to fail.
+                if figure is not cell[0] and figure is not cell and (other := spoilt(cell)):
+                    assert not holds(other, figure), f"{name}: {other} passes for {figure}, too"
+                    held[known] = held.get(known, 0) + 1
+        assert held.get(known), f"{name}: nothing is held"
+    return held
+
+
+# ---- findings.json: every number at or below these members ----
+
+
+def document():
+    error_or = lambda named: row(f"select count(*) from o where sent_ns is null and {named}")[0]
+    wanted = {
+        "totals": {
+            "requests": REQUESTS, "sent": SENT, "answered": ANSWERED, "ok": GOOD, "shed": SHED,
+            "shed_by_generator": error_or("error in ('shed:max-queued-bytes', 'shed:descriptors')"),
+            "unreplayable": error_or("error = 'unreplayable'"), "aborted": error_or("error = 'aborted'"), "unexplained": error_or("error is null"),
+            "queued": row("select count(*) from o where sent_ns is not null and queued_ns > 0 and connect_ns is null")[0],
+            "blocked": row("select count(*) from o where sent_ns is not null and blocked_ns > 0")[0],
+            "items_ok": int(ITEMS or 0), "request_bytes": int(SENT_BYTES or 0), "response_bytes": int(GOT_BYTES or 0),
+            "first_due_ns": DUE_FROM, "last_due_ns": DUE_TO, "first_sent_ns": SENT_FROM, "last_sent_ns": SENT_TO, "last_done_ns": DONE_TO,
+        },
+        "throughput": {
+            "offered_per_s": per_s(REQUESTS, DUE_FROM, DUE_TO), "achieved_per_s": per_s(SENT, SENT_FROM, SENT_TO), "goodput_per_s": GOOD / LASTED,
+            "items_per_s": float(ITEMS or 0) / LASTED, "request_bytes_per_s": float(SENT_BYTES or 0) / LASTED, "response_bytes_per_s": float(GOT_BYTES or 0) / LASTED,
+            "variability": variability(),
+        },
+        "latency": {
+            "overall": times("true"),
+            "groups": [{"collection": c, "operation": o, "requests": n, "ok": good, **times(is_(collection=c, operation=o))} for (c, o), n, good in groups("collection", "operation")],
+            "breakdown": [{"requests": n, "ok": good, **names, **times(is_(**names))} for found, n, good in groups("phase", "target", "collection", "operation")
+                          for names in [dict(zip(("phase", "target", "collection", "operation"), found))]],
+        },
+        "connects": {
+            "overall": distribution("connect_ns", "true"),
+            "by_target": [{"target": target, "requests": n, "ok": good, "connect": distribution("connect_ns", is_(target=target))} for (target,), n, good in groups("target")],
+            "first_half": distribution("connect_ns", f"due_ns <= ({DUE_FROM} + {DUE_TO}) // 2"),
+            "second_half": distribution("connect_ns", f"due_ns > ({DUE_FROM} + {DUE_TO}) // 2"),
+        },
+        "transactions": [{"name": name, "count": count, "ok": good, "requests": n, "ok_per_s": good / LASTED, "duration": lasted} for name, count, good, n, lasted in transactions()],
+        "errors": [{"kind": kind, "count": count, "first_ns": first, "last_ns": last} for kind, count, first, last in errors()],
+        "agreement": {"groups": [dict(zip(["collection", "operation", "compared", *(match.replace("-", "_") for match in MATCHES), "recalls", "recall_mean", "recall_p10", "recall_min", "rank_correlation_mean"], found)) for found in agreement()]},
+        "timing": {"lateness": lateness()},
+    }
+    if len(PHASES) > 1:
+        wanted["phases"] = []
+        for name, begin, end in PHASES:
+            requests, good = row(f"select count(*), count(*) filter (ok) from o where {is_(phase=name)}")
+            kinds = [{"collection": c, "operation": o, "requests": n, "ok": fine, **times(is_(phase=name, collection=c, operation=o))} for (c, o), n, fine in groups("collection", "operation", where=is_(phase=name))]
+            wanted["phases"].append({"phase": name, "from_ns": begin, "to_ns": end, "requests": requests, "ok": good, "asked_per_s": asked_per_s(begin, end),
+                                     "offered_per_s": requests * S / (end - begin), **times(is_(phase=name)), "groups": kinds})
+    if FOUND["resources"]:
+        names = ["count", "first", "last", "min", "mean", "p95", "max"]
+        known = {(source, series): dict(zip(names, figures)) for source, series, _, *figures in readings()}
+        wanted["resources"] = {"series": [{key: one[key] for key in ("source", "series", "unit")} | known[one["source"], one["series"]] for one in FOUND["resources"]["series"]]}
+        assert len(known) == len(FOUND["resources"]["series"])
+        if FOUND["resources"]["target_cpu"]:
+            wanted["resources"]["target_cpu"] = {"sources": FOUND["resources"]["target_cpu"]["sources"], **target_cpu()}
+    if "warmup" in FOUND:
+        wanted["warmup"] = {"until_ns": ASKED["warmup_ns"], "requests": row("select count(*) from everything where phase = 'warmup'")[0]}
+    return wanted
+
+
+def same(found, wanted, at=""):
+    """Compares and counts the figures."""
+    if isinstance(wanted, dict):
+        missing = set(found) - set(wanted)
+        assert at.count("/") < 2 or not missing, f"{at}: nobody recomputes {missing}"
+        return sum(same(found[name], one, f"{at}/{name}") for name, one in wanted.items())
+    if isinstance(wanted, list):
+        assert len(found) == len(wanted), f"{at}: {len(found)} entries, not {len(wanted)}"
+        return sum(same(*pair, f"{at}/{place}") for place, pair in enumerate(zip(found, wanted)))
+    if isinstance(wanted, float) and found is not None:
+        assert abs(found - wanted) <= 1e-9 * abs(wanted) + 1e-12, f"findings.json{at} is {found}, not {wanted}"
+    else:
+        assert found == wanted, f"findings.json{at} is {found}, not {wanted}"
+    return 1
+
+
+SHOWN = Page(open(f"{RUN}/report.html").read()).blocks
+PAGE = {name: shown for name, _, shown in SHOWN}
+HEADS = {name: heads for name, heads, _ in SHOWN}
+HELD = blocks()
+HELD["findings.json"] = same(FOUND, document())
+for name in sys.argv[2:]:
+    assert any(one.startswith(name) for one in HELD), f"the report has no block {name!r}"
+for name, figures in HELD.items():
+    print(f"{figures:7,} {name}")
