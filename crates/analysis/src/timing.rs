@@ -1,7 +1,7 @@
 //! Whether the generator kept the timing: its own lateness, and the inter-arrivals of trace against replay.
 
 use polars::prelude::{DataFrame, PolarsResult, col};
-use stats::fidelity::{Fidelity, fidelity};
+use stats::fidelity::{Fidelity, LatenessLimit, fidelity};
 use stats::{Ranked, order};
 
 use crate::distribution::Distribution;
@@ -20,6 +20,8 @@ const GAPS_MIN: usize = 20;
 pub struct Timing {
     /// The verdict and the figures behind it.
     pub fidelity: Fidelity,
+    /// How late the generator was allowed to be.
+    pub limit: LatenessLimit,
     /// Whether users set the pace by their answers, so that there was no schedule to be kept.
     pub closed_loop: bool,
     /// The generator's own lateness, sent − due − blocked − queued, of every request that was sent.
@@ -53,19 +55,20 @@ impl Timing {
             take(&batch?, &mut sends).map_err(|e| Error::outcomes(&run.dir, e))?;
         }
         sends.sort_unstable();
-        let timing = Self::new(sends, totals);
+        let limit = LatenessLimit::new(run.info.asked["max_lateness_ns"].as_i64());
+        let timing = Self::new(sends, totals, limit);
         Ok(if run.info.asked["pacing"] == "closed" { timing.of_closed_loop() } else { timing })
     }
 
     /// From (due, sent on its own account) by due instant.
-    fn new(sends: Vec<(i64, i64)>, totals: &Totals) -> Self {
-        let fidelity = fidelity(sends.iter().copied(), totals.completeness());
+    fn new(sends: Vec<(i64, i64)>, totals: &Totals, limit: LatenessLimit) -> Self {
+        let fidelity = fidelity(sends.iter().copied(), totals.completeness(), limit);
         let lateness = lateness(&sends);
         let due_ns = gaps(sends.iter().map(|(due_ns, _)| *due_ns));
         let mut own_ns: Vec<i64> = sends.into_iter().map(|(_, own_ns)| own_ns).collect();
         own_ns.sort_unstable();
         let sent_ns = gaps(own_ns.into_iter());
-        Self { fidelity, closed_loop: false, lateness, gaps: Gaps::new(&due_ns, &sent_ns) }
+        Self { fidelity, limit, closed_loop: false, lateness, gaps: Gaps::new(&due_ns, &sent_ns) }
     }
 
     fn of_closed_loop(self) -> Self {
@@ -133,7 +136,7 @@ mod tests {
     fn a_metronome_that_is_20_us_late_keeps_its_timing() {
         let sends: Vec<(i64, i64)> = (0..1000).map(|i| (i * 1_000_000, i * 1_000_000 + 20_000)).collect();
         let totals = Totals { requests: 1000, sent: 1000, ..Totals::default() };
-        let timing = Timing::new(sends, &totals);
+        let timing = Timing::new(sends, &totals, LatenessLimit::default());
         assert_eq!(timing.fidelity.verdict, Some(stats::fidelity::Verdict::Kept));
         assert_eq!((timing.lateness.min_ns, timing.lateness.max_ns), (Some(20_000), Some(20_000)));
         let gaps = timing.gaps.expect("enough gaps");

@@ -55,6 +55,10 @@ pub struct TrafficWords {
     /// Longest time for one request
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
     timeout: Duration,
+    /// Call the run INVALID where more than one request in a hundred left later than this by the generator's own doing; for a target so slow
+    /// that more does not matter, or one so fast that less does [default: 1ms, or 5 % of the mean gap]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    max_lateness: Option<Duration>,
     #[arg(long, value_name = "PROBE", help = probe::help())]
     probe: Vec<probe::Spec>,
     /// From one reading of the probes to the next, 100ms at least
@@ -152,6 +156,7 @@ impl TrafficWords {
             comparison,
             allow_writes: self.allow_writes,
             timeout: self.timeout,
+            lateness_max: self.max_lateness,
             wait_ready: self.wait_ready,
             check_collections: !self.no_check,
             workers: self.workers,

@@ -381,8 +381,8 @@ fn summarize(
         (last > first).then(|| count.saturating_sub(1) as f64 / ((last - first) as f64 / 1e9))
     };
     let quantile = |q| (!response_ns.is_empty()).then(|| response_ns.value_at_quantile(q));
-    let fidelity =
-        (options.pace != Pace::Max).then(|| meter.finish(completeness(&counts, reader.scheduled - warmup.outcomes, stopped)));
+    let complete = completeness(&counts, reader.scheduled - warmup.outcomes, stopped);
+    let fidelity = (options.pace != Pace::Max).then(|| meter.finish(complete, options.lateness_limit()));
     let closed = options.pacing.users().is_some();
     let fidelity = fidelity.map(|fidelity| if closed { fidelity.without_schedule() } else { fidelity });
     RunSummary {
@@ -462,6 +462,7 @@ fn describe(options: &ReplayOptions, preflight: &Preflight) -> RunInfo {
         "abort_when": options.abort_when,
         "thresholds": options.thresholds,
         "timeout_ns": whole_ns(options.timeout),
+        "max_lateness_ns": options.lateness_max.map(whole_ns),
         "workers": options.workers(),
         "max_connections": options.connections_max,
         "open_connections": options.open_connections,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stats::fidelity::LatenessLimit;
 use trace::rules::Rules;
+use trace::whole_ns;
 
 use crate::abort::Condition;
 use crate::answer::Comparison;
@@ -65,6 +67,8 @@ pub struct ReplayOptions {
     pub thresholds: Vec<String>,
     /// From being taken up to the whole answer.
     pub timeout: Duration,
+    /// The most that its own lateness may be at the 99th percentile; `None` for the default of [`LatenessLimit`].
+    pub lateness_max: Option<Duration>,
     /// Waits until the targets answer.
     pub wait_ready: Option<Duration>,
     /// Asks the targets whether they have the collections that the trace addresses.
@@ -114,6 +118,7 @@ impl Default for ReplayOptions {
             abort_when: Vec::new(),
             thresholds: Vec::new(),
             timeout: Duration::from_secs(30),
+            lateness_max: None,
             wait_ready: None,
             check_collections: true,
             workers: None,
@@ -197,6 +202,12 @@ impl ReplayOptions {
     #[must_use]
     pub fn think_speed(&self) -> Option<f64> {
         if self.pacing == Pacing::Open { self.think_speed } else { Some(self.think_speed.unwrap_or(1.0)) }
+    }
+
+    /// How late requests may leave by the generator's own doing.
+    #[must_use]
+    pub fn lateness_limit(&self) -> LatenessLimit {
+        LatenessLimit::new(self.lateness_max.map(whole_ns))
     }
 
     /// Threads that send for each kind of driver: never more than connections or users.

@@ -33,10 +33,37 @@ const DEGRADED_FACTOR: f64 = 3.0;
 /// Inter-arrivals are rounded to this before Kolmogorov–Smirnov looks at them, since ties turn any jitter into a large distance.
 const KS_QUANTUM_NS: i64 = 100_000;
 
-/// The most that the generator's own lateness may be at its 99th percentile, ns, where requests are `gap_ns` apart on average.
-#[must_use]
-pub fn lateness_p99_ns_max(gap_ns: f64) -> f64 {
-    LATENESS_P99_NS_MAX.max(LATENESS_P99_GAPS_MAX * gap_ns)
+/// The most that the generator's own lateness may be: by default what is given here, or what a user names who knows that more does not
+/// matter for a target as slow as theirs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LatenessLimit {
+    named_ns: Option<f64>,
+}
+
+impl LatenessLimit {
+    /// At most `named_ns` at the 99th percentile where that is given, and ten times as much at the 99.9th.
+    #[must_use]
+    pub fn new(named_ns: Option<i64>) -> Self {
+        Self { named_ns: named_ns.map(|ns| ns as f64) }
+    }
+
+    /// What was named, ns.
+    #[must_use]
+    pub fn named_ns(self) -> Option<f64> {
+        self.named_ns
+    }
+
+    /// At the 99th percentile, ns, where requests are `gap_ns` apart on average.
+    #[must_use]
+    pub fn p99_ns(self, gap_ns: f64) -> f64 {
+        self.named_ns.unwrap_or(LATENESS_P99_NS_MAX.max(LATENESS_P99_GAPS_MAX * gap_ns))
+    }
+
+    /// At the 99.9th percentile, ns.
+    #[must_use]
+    pub fn p999_ns(self) -> f64 {
+        self.named_ns.map_or(LATENESS_P999_NS_MAX, |ns| ns * (LATENESS_P999_NS_MAX / LATENESS_P99_NS_MAX))
+    }
 }
 
 /// Requests that were due, and what became of those that were never sent.
@@ -223,10 +250,10 @@ impl Fidelity {
 /// The verdict on sends given as (due, own sent instant), both ns from one origin, in any order that is at most [`DISORDER_MAX`]
 /// places off the order of `due`. The own sent instant is sent − blocked − queued.
 #[must_use]
-pub fn fidelity(sends: impl IntoIterator<Item = (i64, i64)>, completeness: Completeness) -> Fidelity {
+pub fn fidelity(sends: impl IntoIterator<Item = (i64, i64)>, completeness: Completeness, limit: LatenessLimit) -> Fidelity {
     let mut meter = FidelityMeter::new();
     sends.into_iter().for_each(|(due_ns, own_sent_ns)| meter.push(due_ns, own_sent_ns));
-    meter.finish(completeness)
+    meter.finish(completeness, limit)
 }
 
 /// Gathers sends one by one; some 5 MiB whatever their number.
@@ -305,16 +332,16 @@ impl FidelityMeter {
         self.by_sent.take_first(keep).for_each(|at_ns| self.sent.push(at_ns));
     }
 
-    /// The verdict.
+    /// The verdict, where the generator may be as late as `limit` says.
     #[must_use]
-    pub fn finish(mut self, completeness: Completeness) -> Fidelity {
+    pub fn finish(mut self, completeness: Completeness, limit: LatenessLimit) -> Fidelity {
         self.drain(0);
         let known = self.count + completeness.missed_by_generator + completeness.missed_by_target;
         let unaccounted = completeness.scheduled.saturating_sub(known);
         let (scheduled, sent) = (self.scheduled.traffic.figures(), self.sent.traffic.figures());
         let dispersion: Vec<_> =
             scheduled.windows.iter().zip(&sent.windows).filter_map(|(due, sent)| Dispersion::of(due, sent)).collect();
-        let checks = self.checks(&completeness, unaccounted, &dispersion);
+        let checks = self.checks(&completeness, unaccounted, &dispersion, limit);
         let missed = |criterion| checks.iter().any(|check: &Check| check.criterion == criterion && !check.holds());
         Fidelity {
             verdict: verdict(&checks, self.count),
@@ -347,10 +374,16 @@ impl FidelityMeter {
         })
     }
 
-    fn checks(&self, completeness: &Completeness, unaccounted: u64, dispersion: &[Dispersion]) -> Vec<Check> {
+    fn checks(
+        &self,
+        completeness: &Completeness,
+        unaccounted: u64,
+        dispersion: &[Dispersion],
+        limit: LatenessLimit,
+    ) -> Vec<Check> {
         use Criterion::{DispersionError, InterArrivalW1Ns, LatenessP99Ns, LatenessP999Ns, MissingShare, RateDrift};
         let gap_ns = self.scheduled.traffic.figures().iat_mean_ns.unwrap_or(0.0);
-        let late_ns_max = lateness_p99_ns_max(gap_ns);
+        let late_ns_max = limit.p99_ns(gap_ns);
         let mut checks = Vec::new();
         let mut check = |criterion, value: Option<f64>, limit| {
             checks.extend(value.map(|value| Check { criterion, value, limit }));
@@ -358,7 +391,7 @@ impl FidelityMeter {
         check(MissingShare, missing_share(completeness, unaccounted), MISSING_SHARE_MAX);
         let lateness = self.lateness();
         check(LatenessP99Ns, lateness.map(|lateness| lateness.p99_ns as f64), late_ns_max);
-        check(LatenessP999Ns, lateness.map(|lateness| lateness.p999_ns as f64), LATENESS_P999_NS_MAX);
+        check(LatenessP999Ns, lateness.map(|lateness| lateness.p999_ns as f64), limit.p999_ns());
         let w1_ns = distance::w1(&self.scheduled.gaps_ns.runs(), &self.sent.gaps_ns.runs());
         check(InterArrivalW1Ns, w1_ns, W1_NS_MAX.max(W1_GAPS_MAX * gap_ns));
         check(DispersionError, dispersion.iter().map(Dispersion::error).reduce(f64::max), DISPERSION_ERROR_MAX);
@@ -459,7 +492,8 @@ mod tests {
     /// The verdict on `due` sent with the lateness that `late` says for each (place, due).
     fn judge(due: &[i64], mut late: impl FnMut(usize, i64) -> i64) -> Fidelity {
         let complete = Completeness { scheduled: due.len() as u64, ..Completeness::default() };
-        fidelity(due.iter().enumerate().map(|(i, due_ns)| (*due_ns, due_ns + late(i, *due_ns))), complete)
+        let sends = due.iter().enumerate().map(|(i, due_ns)| (*due_ns, due_ns + late(i, *due_ns)));
+        fidelity(sends, complete, LatenessLimit::default())
     }
 
     fn value(fidelity: &Fidelity, criterion: Criterion) -> f64 {
@@ -500,6 +534,22 @@ mod tests {
         }
     }
 
+    /// Who names 5 ms may be 4 ms late and not 6, and ten times as much at the 99.9th percentile; who names 0.5 ms may not be 0.9 ms late.
+    #[test]
+    fn a_named_limit_takes_the_place_of_the_default() {
+        let due: Vec<i64> = (0..2000).map(|i| i * 1_000_000_000).collect();
+        let invalid = |named_ns, late_ns: i64, rare_ns: i64| {
+            let late = |i: i64| if i % 500 == 0 { rare_ns } else { late_ns };
+            let sends = (0..).zip(&due).map(|(i, due_ns)| (*due_ns, due_ns + late(i)));
+            let complete = Completeness { scheduled: 2000, ..Completeness::default() };
+            fidelity(sends, complete, LatenessLimit::new(Some(named_ns))).generator_limited
+        };
+        assert!(!invalid(5_000_000, 4_000_000, 49_000_000));
+        assert!(invalid(5_000_000, 6_000_000, 6_000_000));
+        assert!(invalid(5_000_000, 4_000_000, 51_000_000));
+        assert!(invalid(500_000, 900_000, 900_000));
+    }
+
     /// At one request in 10 s, 100 ms late is 1 % of a gap: within (b)'s 5 %, beyond p99.9's 10 ms by more than thrice.
     #[test]
     fn a_rare_outlier_is_caught_by_the_last_quantile() {
@@ -530,7 +580,7 @@ mod tests {
     #[test]
     fn missing_requests_lose_only_for_the_generators_reasons() {
         let due = poisson(10_000, 1000.0, 4);
-        let judge = |completeness| fidelity(due.iter().map(|at| (*at, *at)), completeness);
+        let judge = |completeness| fidelity(due.iter().map(|at| (*at, *at)), completeness, LatenessLimit::default());
         let by_target = judge(Completeness { scheduled: 15_000, missed_by_target: 5000, missed_by_generator: 0 });
         assert_eq!((by_target.verdict, by_target.generator_limited), (Some(Verdict::Kept), false));
         let few = judge(Completeness { scheduled: 10_005, missed_by_generator: 5, missed_by_target: 0 });
@@ -546,11 +596,12 @@ mod tests {
 
     #[test]
     fn nothing_sent_has_no_verdict_but_the_generators_own() {
-        let judge = |completeness| fidelity([], completeness).verdict;
+        let judge = |completeness| fidelity([], completeness, LatenessLimit::default()).verdict;
         assert_eq!(judge(Completeness::default()), None);
         assert_eq!(judge(Completeness { scheduled: 9, missed_by_target: 9, missed_by_generator: 0 }), None);
         assert_eq!(judge(Completeness { scheduled: 9, missed_by_generator: 9, missed_by_target: 0 }), Some(Verdict::Lost));
-        assert_eq!(fidelity([(5, 7)], Completeness { scheduled: 1, ..Completeness::default() }).verdict, Some(Verdict::Kept));
+        let one = fidelity([(5, 7)], Completeness { scheduled: 1, ..Completeness::default() }, LatenessLimit::default());
+        assert_eq!(one.verdict, Some(Verdict::Kept));
     }
 
     /// Told by 2 workers in turns of 10 000, or backwards within the bound: the same verdict to the last figure.
@@ -559,8 +610,9 @@ mod tests {
         let (due, mut rng) = (poisson(400_000, 10_000.0, 5), Rng::stream(5, "late"));
         let sends: Vec<_> = due.iter().map(|due_ns| (*due_ns, due_ns + (rng.exponential() * 50_000.0) as i64)).collect();
         let complete = Completeness { scheduled: 400_000, ..Completeness::default() };
-        let mut found = fidelity(sends.iter().copied(), complete);
-        let mut backwards = fidelity(sends.chunks(10_000).flat_map(|chunk| chunk.iter().rev().copied()), complete);
+        let mut found = fidelity(sends.iter().copied(), complete, LatenessLimit::default());
+        let chunks = sends.chunks(10_000).flat_map(|chunk| chunk.iter().rev().copied());
+        let mut backwards = fidelity(chunks, complete, LatenessLimit::default());
         // The slope is a running sum: its last bits depend on the order.
         let drift = |fidelity: &mut Fidelity| fidelity.checks.pop().expect("checked").value;
         assert!((drift(&mut found) - drift(&mut backwards)).abs() < 1e-12);
@@ -571,7 +623,7 @@ mod tests {
     fn sends_told_far_too_late_are_left_out_on_both_sides() {
         let due: Vec<i64> = (0..300_000).map(|i| i * 100_000).collect();
         let sends = due[1000..].iter().chain(&due[..1000]).map(|at| (*at, *at));
-        let found = fidelity(sends, Completeness { scheduled: 300_000, ..Completeness::default() });
+        let found = fidelity(sends, Completeness { scheduled: 300_000, ..Completeness::default() }, LatenessLimit::default());
         assert_eq!((found.unordered, found.sent, found.verdict), (1000, 300_000, Some(Verdict::Kept)));
     }
 

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use stats::Rng;
-use stats::fidelity::{Completeness, Criterion, Verdict, fidelity};
+use stats::fidelity::{Completeness, Criterion, LatenessLimit, Verdict, fidelity};
 use stats::fit::{Acceptance, Model, Recording, Residual, candidates, gamma_shape, weibull_shape};
 use stats::traffic::{Traffic, TrafficFigures};
 
@@ -64,7 +64,8 @@ fn ties_do_not_spoil_the_verdict() {
     assert!((figures(&due).iat_cv.expect("gaps") - 2.7909).abs() < 5e-5);
     let mut rng = Rng::stream(1, "lateness");
     let mut sends: Vec<_> = due.iter().map(|due_ns| (*due_ns, due_ns + (rng.exponential() * 20_000.0) as i64)).collect();
-    let found = fidelity(sends.iter().copied(), Completeness { scheduled: due.len() as u64, ..Completeness::default() });
+    let complete = Completeness { scheduled: due.len() as u64, ..Completeness::default() };
+    let found = fidelity(sends.iter().copied(), complete, LatenessLimit::default());
     assert_eq!(found.verdict, Some(Verdict::Kept), "{found:?}");
     let w1_ns = found.checks.iter().find(|check| check.criterion == Criterion::InterArrivalW1Ns).expect("checked").value;
     let normalized = w1_ns / found.iat_mean_ns.expect("gaps");

@@ -21,17 +21,20 @@ pub(super) fn generator(analysis: &Analysis) -> Judged {
         (Some(Criterion::LatenessP999Ns), Some(p999)) => (units::duration(p999 as f64), "99.9th"),
         _ => (late.clone(), "99th"),
     };
+    let named = analysis.timing.limit.named_ns();
+    let allowed = named.map_or(String::new(), |ns| format!(" (--max-lateness {})", units::duration(ns).replace(' ', "")));
     let (verdict, title) = match (fidelity.generator_limited, fidelity.missed_by_generator) {
         (false, _) if fidelity.sent == 0 => {
             (Verdict::Insufficient, "Nothing was sent, so nothing is known of the generator.".to_owned())
         }
-        (false, _) => {
-            (Verdict::Pass, format!("The generator kept up: 99 % of the requests left at most {late} late by its own doing."))
-        }
+        (false, _) => (
+            Verdict::Pass,
+            format!("The generator kept up: 99 % of the requests left at most {late} late by its own doing{allowed}."),
+        ),
         (true, 0) => (
             Verdict::Invalid,
             format!(
-                "INVALID: generator-limited. Its own lateness was {spoilt} at the {at} percentile; use a faster or idler machine, or a lower rate."
+                "INVALID: generator-limited. Its own lateness was {spoilt} at the {at} percentile{allowed}; use a faster or idler machine, or a lower rate."
             ),
         ),
         (true, shed) => {

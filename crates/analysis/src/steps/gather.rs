@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use polars::prelude::{DataFrame, Expr, PolarsResult, col, lit};
 use stats::Counts;
 use stats::batch_means::around;
-use stats::fidelity::lateness_p99_ns_max;
 use stats::overload::{Overload, overload};
 use trace::ErrorClass;
 
@@ -360,7 +359,7 @@ impl Gather {
     fn is_spoilt(&self, step: usize, analysis: &Analysis) -> bool {
         let (cell, span) = (&self.cells[step * self.series()], &self.spans[step]);
         let gap_ns = (span.to_ns - span.from_ns) as f64 / cell.due.max(1) as f64;
-        let late = self.late_ns[step].quantile(0.99) as f64 > lateness_p99_ns_max(gap_ns);
+        let late = self.late_ns[step].quantile(0.99) as f64 > analysis.timing.limit.p99_ns(gap_ns);
         let left_out = self.left_out[step] as f64 > LEFT_OUT_MAX * cell.due as f64;
         analysis.timing.fidelity.generator_limited && self.spans.len() == 1 || late || left_out
     }
