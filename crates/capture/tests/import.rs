@@ -11,7 +11,7 @@ use capture::import::{ImportOptions, Progress, import};
 use capture::redact::Policy;
 use support::frames::{CLIENT, Host, PLAIN, SERVER, connection, pcap};
 use support::{exchanges, import_all};
-use trace::Flag;
+use trace::{Flag, Kind};
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer not-a-secret\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -64,6 +64,83 @@ fn our_capture_is_as_the_server_saw_it() {
     let form = exchanges.iter().find(|exchange| &*exchange.target == "/post").and_then(|exchange| exchange.request.as_deref());
     let form = String::from_utf8(form.expect("it has a body").to_vec()).expect("it is text");
     assert!(form.starts_with("name=value&password=redacted-"), "{form}");
+}
+
+/// A case of our own: what is expected, and what the import gives.
+fn case(name: &str) -> (serde_json::Value, trace::TraceMeta, Vec<trace::Exchange>) {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures").join(name);
+    let expect = fs::read_to_string(case.join("expect.json")).expect("it is committed");
+    let (meta, exchanges) = import_all(&[case.join("capture.pcap")], &ImportOptions::default());
+    (serde_json::from_str(&expect).expect("it is JSON"), meta, exchanges)
+}
+
+/// What nginx said of each HTTP/2 request, and the sizes that tshark finds on the wire (see the capture's README).
+#[test]
+fn http2_is_as_server_and_tshark_saw_it() {
+    let (expect, meta, exchanges) = case("http2/clients-nginx");
+    let mut sizes: Vec<_> =
+        exchanges.iter().map(|row| (row.session, row.stream, row.request_bytes, row.response_bytes)).collect();
+    sizes.sort_unstable();
+    let number = |row: &serde_json::Value, key: &str| row[key].as_u64().expect("a number");
+    let wanted = expect["sizes"].as_array().expect("a list").iter();
+    let wanted: Vec<_> = wanted
+        .map(|row| {
+            (number(row, "connection"), number(row, "stream"), number(row, "request_bytes"), number(row, "response_bytes"))
+        })
+        .collect();
+    assert_eq!(sizes, wanted);
+    for row in expect["requests"].as_array().expect("a list") {
+        let alike = exchanges.iter().filter(|exchange| {
+            let said = (row["method"].as_str(), row["target"].as_str(), row["status"].as_str());
+            exchange.session == number(row, "connection")
+                && (Some(exchange.method.as_str()), Some(&*exchange.target), exchange.status.as_deref()) == said
+        });
+        assert_eq!(alike.count() as u64, number(row, "count"), "{row}");
+    }
+    let loss = meta.loss.expect("an import has an account");
+    assert_eq!((loss.bytes_missing, meta.issues.len(), loss.connections.get("http2").copied()), (0, 0, Some(10)));
+    assert!(
+        exchanges.iter().all(|row| (row.protocol.as_str(), row.version.as_str()) == ("http", "2") && row.latency_ns > Some(0))
+    );
+
+    let masked = exchanges.iter().find(|row| row.flags.has(Flag::Redacted)).expect("it has credentials");
+    let headers =
+        masked.headers.iter().flatten().map(|header| format!("{}: {}", header.name, String::from_utf8_lossy(&header.value)));
+    let headers = headers.collect::<Vec<_>>().join("\n");
+    assert!(headers.contains("authorization: Bearer redacted-") && headers.contains("session=redacted-"), "{headers}");
+    assert!(!headers.contains("not-a-secret"), "{headers}");
+}
+
+/// What the client saw of each call (see the capture's README).
+#[test]
+fn calls_are_as_their_client_saw_them() {
+    let (expect, meta, exchanges) = case("grpc/grpcio-pair");
+    let streams: std::collections::BTreeSet<u64> = exchanges.iter().map(|row| row.stream).collect();
+    let call = |stream: &u64| {
+        let rows: Vec<_> = exchanges.iter().filter(|row| row.stream == *stream).collect();
+        let last = rows.iter().find(|row| row.kind == Kind::Close).unwrap_or(&rows[0]);
+        let status = last.status.as_deref().and_then(|status| status.strip_prefix("grpc:")?.parse::<u64>().ok());
+        let counted = |row: &&trace::Exchange| {
+            let found = row.yields.iter().find(|found| found.name == "messages");
+            found.and_then(|found| found.value.parse::<u64>().ok())
+        };
+        let received = rows.iter().find_map(counted).unwrap_or(u64::from(status == Some(0)));
+        serde_json::json!({
+            "method": rows[0].target.rsplit('/').next(),
+            "sent": rows.iter().map(|row| u64::from(row.items)).sum::<u64>(),
+            "received": received,
+            "status": status,
+        })
+    };
+    assert_eq!(streams.iter().map(call).collect::<Vec<_>>(), *expect.as_array().expect("a list"));
+    assert_eq!((meta.issues.len(), meta.loss.expect("an import has an account").bytes_missing), (0, 0));
+    let kinds = |stream: u64| exchanges.iter().filter(|row| row.stream == stream).map(|row| row.kind).collect::<Vec<_>>();
+    let (upload, chat) = (streams.iter().nth(8).expect("a call"), streams.iter().nth(9).expect("a call"));
+    assert_eq!(kinds(*upload).iter().filter(|kind| **kind == Kind::Message).count(), 3);
+    assert_eq!(kinds(*chat), [Kind::Open, Kind::Message, Kind::Message, Kind::Message, Kind::Close]);
+    assert!(exchanges.iter().filter(|row| row.kind == Kind::Message && row.stream == *chat).all(|row| row.latency_ns > Some(0)));
+    let metadata = exchanges[0].headers.iter().flatten().find(|header| &*header.name == "authorization").expect("it was sent");
+    assert!(metadata.value.starts_with(b"Bearer redacted-"));
 }
 
 #[test]

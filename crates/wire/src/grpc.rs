@@ -96,6 +96,11 @@ impl Messages {
         inside
     }
 
+    /// Says that it is not known what was missed. Where no message was under way, the next bytes most likely begin one.
+    pub fn lose(&mut self) {
+        self.lost |= self.prefix_bytes > 0;
+    }
+
     /// Whether no message is under way.
     #[must_use]
     pub fn is_between(&self) -> bool {

@@ -1,7 +1,7 @@
 //! HTTP/1.0 and HTTP/1.1: pairs what [`wire::http1`] reads from both sides into exchanges, and bridges what was not captured.
 
-mod answer;
-mod request;
+pub(super) mod answer;
+pub(super) mod request;
 
 use std::collections::VecDeque;
 

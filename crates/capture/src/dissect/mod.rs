@@ -11,6 +11,7 @@ use trace::{Exchange, Flag, Header, Issues, Kind, Name, Names, TraceNs};
 use wire::Side;
 
 pub mod http1;
+pub mod http2;
 pub(crate) mod prelude;
 mod session;
 
@@ -18,7 +19,7 @@ pub use session::SessionBy;
 use session::Sessions;
 
 /// The protocols that can be decoded, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL];
+pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL, http2::PROTOCOL];
 
 /// Turns the two byte streams of one connection into exchanges.
 ///

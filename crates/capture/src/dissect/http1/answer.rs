@@ -8,7 +8,7 @@ use wire::http1::ResponseHead;
 use super::request::headers;
 
 /// The answer under way.
-pub(super) struct Answer {
+pub(in crate::dissect) struct Answer {
     status: u16,
     informational: bool,
     at: TraceNs,
@@ -22,8 +22,18 @@ impl Answer {
     /// An answer whose first byte was captured `at`; `whole` says whether its body has to be read or kept.
     pub fn begin(head: &ResponseHead<'_>, at: TraceNs, whole: bool) -> Self {
         let coding = Coding::of(head.headers.get("content-encoding"));
+        Self { informational: head.informational, ..Self::new(head.status, coding, at, whole) }
+    }
+
+    /// The final answer in whatever HTTP.
+    pub fn new(status: u16, coding: Coding, at: TraceNs, whole: bool) -> Self {
         let body = AnswerBody::new(coding, if whole { Keep::Whole } else { Keep::Digest });
-        Self { status: head.status, informational: head.informational, at, body, gap: false, change: None }
+        Self { status, informational: false, at, body, gap: false, change: None }
+    }
+
+    /// Bytes of the body in memory.
+    pub fn held_bytes(&self) -> usize {
+        self.body.held_bytes()
     }
 
     /// Notes that another protocol follows.

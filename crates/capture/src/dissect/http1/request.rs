@@ -9,7 +9,7 @@ use super::answer::Answer;
 use crate::dissect::{Connection, Emit, Options, note_answer};
 
 /// An exchange whose answer is not complete yet.
-pub(super) struct Pending {
+pub(in crate::dissect) struct Pending {
     exchange: Exchange,
     body: Vec<u8>,
     rule: Option<RuleId>,
@@ -40,7 +40,22 @@ impl Pending {
         if odd_line || head.method == b"CONNECT" {
             exchange.flags.set(Flag::Unreplayable);
         }
+        Self::new(exchange)
+    }
+
+    /// A request of whatever HTTP, as far as its head goes.
+    pub fn new(exchange: Exchange) -> Self {
         Self { exchange, body: Vec::new(), rule: None, interim_bytes: 0, ended: false, answered: false, change: None }
+    }
+
+    /// A request that is over, whose real answer comes behind the one that changed the protocol.
+    pub fn upgraded(exchange: Exchange) -> Self {
+        Self { interim_bytes: exchange.response_bytes, ended: true, ..Self::new(exchange) }
+    }
+
+    /// The row as it is.
+    pub fn row(&mut self) -> &mut Exchange {
+        &mut self.exchange
     }
 
     pub fn at(&self) -> TraceNs {

@@ -1,0 +1,326 @@
+//! HTTP/2 without TLS, and gRPC on it: makes an exchange of each stream that [`wire::http2`] reads from both sides. Rows are named `http`
+//! version `2`, or `grpc`.
+
+mod call;
+mod head;
+mod stream;
+
+use std::collections::BTreeMap;
+
+use trace::{Flag, TraceNs};
+use wire::Side;
+use wire::http2::{Conversation, Event, Headers, Hole, PREFACE, Start, Step, find_start};
+
+use super::{Connection, Dissector, Emit, Options, Probe, Protocol};
+use stream::{Context, Stream};
+
+/// HTTP/2 with prior knowledge, or after an upgrade from HTTP/1.1.
+pub const PROTOCOL: Protocol = Protocol {
+    name: "http2",
+    ports: &[2379, 4317, 6334, 50_051],
+    upgrades: &["h2c"],
+    probe,
+    open: |about, options| Box::new(Http2::new(about, options)),
+};
+
+/// Streams of one connection that are under way; past it the oldest is given back as it is.
+pub const STREAMS_MAX: usize = 4096;
+/// Bytes of one side that wait for what follows them.
+const HELD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of bodies of one connection that are held; past it the oldest stream is given back as it is.
+const PENDING_BYTES_MAX: usize = 64 << 20;
+
+/// A client's first bytes are the preface; of a connection that was going already, frames are sure on either side.
+fn probe(client: &[u8], server: &[u8]) -> Probe {
+    let known = client.len().min(PREFACE.len());
+    if known > 0 && client[..known] == PREFACE[..known] {
+        return if known == PREFACE.len() { Probe::Yes } else { Probe::More };
+    }
+    match [client, server].map(|bytes| if bytes.is_empty() { None } else { Some(find_start(bytes)) }) {
+        [None, None] => Probe::More,
+        [None | Some(Start::At(0)), None | Some(Start::At(0))] => Probe::Yes,
+        [None | Some(Start::At(0) | Start::NotBefore(0)), None | Some(Start::At(0) | Start::NotBefore(0))] => Probe::More,
+        _ => Probe::No,
+    }
+}
+
+/// What is known of one side.
+#[derive(Default)]
+struct Half {
+    /// The start of a frame is looked for.
+    searching: bool,
+    /// Nothing more can be read.
+    dead: bool,
+    ended: bool,
+    /// Bytes that were shown and not used.
+    held: Vec<u8>,
+    /// When the first byte of the frame, or header block, under way was captured.
+    started: Option<TraceNs>,
+    /// Bytes on the wire of the header block under way.
+    block_bytes: u64,
+}
+
+/// Whose frame, or header block, something is.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    side: Side,
+    /// When its first byte was captured.
+    started: TraceNs,
+    /// When the last one shown was.
+    at: TraceNs,
+    /// Bytes of it that were used up.
+    wire_bytes: u64,
+}
+
+struct Http2 {
+    about: Connection,
+    options: Options,
+    talk: Conversation,
+    client: Half,
+    server: Half,
+    streams: BTreeMap<u32, Stream>,
+    /// Bytes of bodies that the streams hold.
+    held_bytes: usize,
+}
+
+impl Dissector for Http2 {
+    fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
+        let mut held = std::mem::take(&mut self.half(side).held);
+        if held.is_empty() {
+            let used = self.read(side, at, bytes, out);
+            held.extend_from_slice(&bytes[used..]);
+        } else {
+            held.extend_from_slice(bytes);
+            let used = self.read(side, at, &held, out);
+            held.drain(..used);
+        }
+        self.half(side).held = held;
+        if self.half(side).held.len() > HELD_BYTES_MAX {
+            self.issue("http2-held-bytes-limit", out);
+            self.drop_held(side, out);
+            self.half(side).dead = true;
+        }
+    }
+
+    fn gap(&mut self, side: Side, at: TraceNs, missing_bytes: u64, out: &mut Emit) {
+        self.drop_held(side, out);
+        match self.talk.skip(side, missing_bytes) {
+            Hole::Inside { stream, end } => {
+                self.on_stream(stream, out, |stream, context| {
+                    stream.hole(side, missing_bytes);
+                    if end {
+                        stream.end(side, at, false, context);
+                    }
+                });
+            }
+            Hole::Lost => {
+                self.issue("http2-frames-lost", out);
+                self.lose(side);
+            }
+        }
+    }
+
+    fn end(&mut self, side: Side, _at: TraceNs, out: &mut Emit) {
+        if !std::mem::replace(&mut self.half(side).ended, true) {
+            self.drop_held(side, out);
+        }
+    }
+
+    fn finish(&mut self, _at: TraceNs, out: &mut Emit) {
+        for side in [Side::Client, Side::Server] {
+            self.drop_held(side, out);
+        }
+        for stream in std::mem::take(&mut self.streams).into_values() {
+            stream.finish(Some(Flag::Open), &mut self.context(out));
+        }
+    }
+}
+
+impl Http2 {
+    fn new(about: &Connection, options: &Options) -> Self {
+        let mut about = about.clone();
+        let upgrade = about.upgrade.take();
+        let half = || Half { searching: !about.from_start, ..Half::default() };
+        let talk = if about.from_start { Conversation::new() } else { Conversation::joined_late() };
+        let (client, server) = (half(), half());
+        let streams = upgrade.into_iter().map(|upgrade| (1, Stream::upgraded(upgrade.exchange))).collect();
+        Self { about, options: options.clone(), talk, client, server, streams, held_bytes: 0 }
+    }
+
+    fn half(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    fn context<'a>(&'a mut self, out: &'a mut Emit) -> Context<'a> {
+        Context { about: &mut self.about, options: &self.options, out }
+    }
+
+    fn issue(&self, kind: &str, out: &mut Emit) {
+        let (session, rows) = (self.about.session, self.about.rows);
+        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+    }
+
+    /// Reads the front of `bytes` as far as it can be understood; the number of bytes that are done with.
+    fn read(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> usize {
+        let mut used = 0;
+        loop {
+            let rest = &bytes[used..];
+            let half = self.half(side);
+            if half.dead {
+                out.undecoded_bytes += rest.len() as u64;
+                return bytes.len();
+            }
+            if half.searching {
+                let (skipped, found) = self.search(side, rest, out);
+                used += skipped;
+                if !found {
+                    return used;
+                }
+                continue;
+            }
+            if !rest.is_empty() {
+                half.started.get_or_insert(at);
+            }
+            let Step { used: here, event } = self.talk.read(side, rest);
+            let Some(event) = event else { return used };
+            used += here;
+            if matches!(event, Event::Malformed(_)) {
+                // One byte is passed over, so that the search for the next frame gets on.
+                used += 1;
+                out.undecoded_bytes += 1;
+            }
+            self.take(side, at, here as u64, event, out);
+        }
+    }
+
+    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        let (skipped, found) = match find_start(bytes) {
+            Start::At(at) => (at, true),
+            Start::NotBefore(at) => (at, false),
+        };
+        out.undecoded_bytes += skipped as u64;
+        if found {
+            self.talk.restart(side);
+            self.half(side).searching = false;
+            self.half(side).started = None;
+        }
+        (skipped, found)
+    }
+
+    /// What the next `used` bytes of one side are.
+    fn take(&mut self, side: Side, at: TraceNs, used: u64, event: Event<'_>, out: &mut Emit) {
+        let half = self.half(side);
+        let is_part = matches!(event, Event::Fragment { .. });
+        let started = if is_part { half.started } else { half.started.take() };
+        match event {
+            Event::Fragment { .. } => half.block_bytes += used,
+            Event::Headers(headers) => {
+                let frame =
+                    Frame { side, started: started.unwrap_or(at), at, wire_bytes: used + std::mem::take(&mut half.block_bytes) };
+                self.note_faults(&headers, out);
+                self.headers(frame, headers, out);
+            }
+            Event::Data { stream, part, end } => {
+                let frame = Frame { side, started: started.unwrap_or(at), at, wire_bytes: used };
+                if !self.on_stream(stream, out, |stream, context| stream.data(frame, part, end, context)) {
+                    self.nobodys("http2-data-without-headers", used, out);
+                }
+            }
+            Event::Reset { stream, code } => {
+                self.on_stream(stream, out, |stream, context| stream.reset(side, code, at, context));
+            }
+            Event::Malformed(fault) => {
+                let session = self.about.session;
+                out.issues.add("http2-malformed-frame", || format!("connection {session}: {}", fault.what));
+                self.lose(side);
+            }
+            _ => {}
+        }
+        self.keep_limits(out);
+    }
+
+    fn headers(&mut self, frame: Frame, headers: Headers, out: &mut Emit) {
+        let (id, end) = (headers.promised.unwrap_or(headers.stream), headers.end);
+        let is_new = !self.streams.contains_key(&id);
+        let is_request = headers.promised.is_some() || frame.side == Side::Client && is_new;
+        if !is_request {
+            let is_answer = head::number(&headers.fields, b":status").is_some_and(|status| status >= 200);
+            if !self.on_stream(id, out, |stream, context| stream.headers(frame, headers, context)) {
+                let kind = if is_answer { "http-response-without-request" } else { "http2-headers-without-request" };
+                self.nobodys(kind, frame.wire_bytes, out);
+            }
+            return;
+        }
+        if !is_new || headers.fields.get(b":method").is_none() && headers.fields.unknown == 0 && headers.fault.is_none() {
+            return self.nobodys("http2-headers-without-request", frame.wire_bytes, out);
+        }
+        let stream = Stream::asked(frame, headers, &mut self.context(out));
+        self.streams.insert(id, stream);
+        if end {
+            self.on_stream(id, out, |stream, context| stream.end(frame.side, frame.at, true, context));
+        }
+    }
+
+    fn note_faults(&self, headers: &Headers, out: &mut Emit) {
+        let place = || format!("connection {}, stream {}", self.about.session, headers.stream);
+        if headers.fields.unknown > 0 {
+            out.issues.add_many("hpack-unknown-entry", headers.fields.unknown.into(), place);
+        }
+        if let Some(what) = headers.fault {
+            out.issues.add("http2-malformed-headers", || format!("{}: {what}", place()));
+        } else if headers.fields.cut {
+            out.issues.add("http2-header-list-limit", place);
+        }
+    }
+
+    /// Lets a stream take something in, and gives it back when it is over; false where there is no such stream.
+    fn on_stream(&mut self, id: u32, out: &mut Emit, act: impl FnOnce(&mut Stream, &mut Context<'_>)) -> bool {
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        let held_before = stream.held_bytes();
+        let mut context = Context { about: &mut self.about, options: &self.options, out };
+        act(stream, &mut context);
+        self.held_bytes = self.held_bytes + stream.held_bytes() - held_before;
+        if stream.is_over() {
+            self.give_back(id, None, out);
+        }
+        true
+    }
+
+    fn give_back(&mut self, id: u32, flag: Option<Flag>, out: &mut Emit) {
+        if let Some(stream) = self.streams.remove(&id) {
+            self.held_bytes -= stream.held_bytes();
+            stream.finish(flag, &mut self.context(out));
+        }
+    }
+
+    fn keep_limits(&mut self, out: &mut Emit) {
+        while self.streams.len() > STREAMS_MAX || self.held_bytes > PENDING_BYTES_MAX {
+            let Some(oldest) = self.streams.keys().next().copied() else { return };
+            self.issue("http-outstanding-limit", out);
+            self.give_back(oldest, Some(Flag::Truncated), out);
+        }
+    }
+
+    fn lose(&mut self, side: Side) {
+        self.half(side).searching = true;
+        self.half(side).block_bytes = 0;
+        self.streams.values_mut().for_each(|stream| stream.lost(side));
+    }
+
+    fn nobodys(&self, kind: &str, wire_bytes: u64, out: &mut Emit) {
+        self.issue(kind, out);
+        out.undecoded_bytes += wire_bytes;
+    }
+
+    /// Throws away what one side held back: what follows it will not come.
+    fn drop_held(&mut self, side: Side, out: &mut Emit) {
+        let held = std::mem::take(&mut self.half(side).held);
+        out.undecoded_bytes += held.len() as u64;
+        if !held.is_empty() && !self.half(side).searching {
+            self.issue("http-message-cut", out);
+        }
+    }
+}

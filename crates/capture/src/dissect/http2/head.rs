@@ -1,0 +1,82 @@
+//! Header fields of HTTP/2 as a row holds them: as HTTP/1 would send them (RFC 9113 §8.3, §8.2.3).
+
+use bytes::Bytes;
+use trace::{Header, escape_text};
+use wire::grpc;
+use wire::hpack::Fields;
+
+/// The head of a request.
+pub(super) struct RequestHead {
+    /// Empty where it is not known.
+    pub method: Box<str>,
+    /// Empty where it is not known, and the authority for a CONNECT.
+    pub target: Box<str>,
+    /// `host` from `:authority` first; crumbs of cookies joined; fields without a known name left out.
+    pub headers: Vec<Header>,
+    /// A method, target or name had to be escaped.
+    pub escaped: bool,
+    /// Another protocol in a stream (RFC 8441), which has no equal in HTTP/1.
+    pub other_protocol: bool,
+    /// A gRPC call.
+    pub is_call: bool,
+}
+
+/// Reads the head of a request.
+pub(super) fn request(fields: Fields) -> RequestHead {
+    let is_call = fields.get(b"content-type").is_some_and(grpc::is_call);
+    let mut head = RequestHead {
+        method: Box::default(),
+        target: Box::default(),
+        headers: Vec::with_capacity(fields.places.len()),
+        escaped: false,
+        other_protocol: false,
+        is_call,
+    };
+    let mut start = 0;
+    let text = Bytes::from(fields.text);
+    for place in fields.places {
+        let (name, value) = (&text[start..place.name_end], text.slice(place.name_end..place.value_end));
+        start = place.value_end;
+        head.take(name, value);
+    }
+    if head.target.is_empty() && &*head.method == "CONNECT" {
+        let host = head.headers.iter().find(|header| &*header.name == "host");
+        head.target = host.map(|host| escape_text(&host.value).0).unwrap_or_default();
+    }
+    head
+}
+
+impl RequestHead {
+    fn take(&mut self, name: &[u8], value: Bytes) {
+        match name {
+            b":method" => self.method = self.text(&value),
+            b":path" => self.target = self.text(&value),
+            b":authority" => self.headers.insert(0, Header { name: "host".into(), value }),
+            b":protocol" => self.other_protocol = true,
+            b"" | [b':', ..] => {}
+            b"cookie" => self.cookie(value),
+            _ => {
+                let name = self.text(name);
+                self.headers.push(Header { name, value });
+            }
+        }
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> Box<str> {
+        let (text, escaped) = escape_text(bytes);
+        self.escaped |= escaped;
+        text
+    }
+
+    fn cookie(&mut self, value: Bytes) {
+        match self.headers.iter_mut().find(|header| &*header.name == "cookie") {
+            Some(cookies) => cookies.value = [&cookies.value[..], b"; ", &value].concat().into(),
+            None => self.headers.push(Header { name: "cookie".into(), value }),
+        }
+    }
+}
+
+/// The number in a field of digits, such as `:status` and `grpc-status`; `None` where it is not there or not known.
+pub(super) fn number(fields: &Fields, name: &[u8]) -> Option<u16> {
+    std::str::from_utf8(fields.get(name)?).ok()?.parse().ok()
+}

@@ -1,0 +1,359 @@
+//! One stream: a request with its answer, or the rows of a long-lived gRPC call.
+
+use bytes::Bytes;
+use trace::{Coding, Exchange, Flag, Kind, Name, TraceNs};
+use wire::Side;
+use wire::grpc::{self, Piece};
+use wire::http2::{Headers, error_name};
+
+use super::Frame;
+use super::call::Call;
+use super::head::{self, RequestHead};
+use crate::dissect::http1::answer::Answer;
+use crate::dissect::http1::request::Pending;
+use crate::dissect::{Connection, Emit, Options, note_answer};
+
+/// What streams of a connection share.
+pub(super) struct Context<'a> {
+    pub about: &'a mut Connection,
+    pub options: &'a Options,
+    pub out: &'a mut Emit,
+}
+
+impl Context<'_> {
+    pub fn issue(&mut self, kind: &str, stream: u64) {
+        let session = self.about.session;
+        self.out.issues.add(kind, || format!("connection {session}, stream {stream}"));
+    }
+
+    pub fn push(&mut self, exchange: Exchange) {
+        self.out.push(self.about, exchange);
+    }
+}
+
+/// A stream under way.
+pub(super) struct Stream {
+    id: u64,
+    request: Pending,
+    /// The answer's final head was seen.
+    headed: bool,
+    /// The answer under way.
+    answer: Option<Answer>,
+    /// Of client and server.
+    wire_bytes: [u64; 2],
+    ended: [bool; 2],
+    /// What beside requests and answers is known of a gRPC call.
+    call: Option<Call>,
+}
+
+impl Stream {
+    /// A request, or the promise of an answer to one that was not sent.
+    pub fn asked(frame: Frame, headers: Headers, context: &mut Context<'_>) -> Self {
+        let promised = headers.promised;
+        let kind = if promised.is_some() { Kind::Push } else { Kind::Request };
+        let unknown = headers.fields.unknown > 0 || headers.fields.cut;
+        let head = head::request(headers.fields);
+        let is_call = head.is_call;
+        let mut exchange = exchange(context, kind, frame.started, head);
+        if unknown {
+            exchange.flags.set(Flag::Gap);
+        }
+        exchange.stream = promised.unwrap_or(headers.stream).into();
+        let (id, call) = (exchange.stream, is_call.then(Call::default));
+        let mut stream = Self {
+            id,
+            request: Pending::new(exchange),
+            headed: false,
+            answer: None,
+            wire_bytes: [frame.wire_bytes, 0],
+            ended: [false; 2],
+            call,
+        };
+        if let Some(call) = &mut stream.call {
+            call.head_bytes[0] = frame.wire_bytes;
+        }
+        if promised.is_some() {
+            stream.end(Side::Client, frame.at, true, context);
+        }
+        stream
+    }
+
+    /// The stream of the request that came before the change to HTTP/2 (RFC 7540 §3.2).
+    pub fn upgraded(mut exchange: Exchange) -> Self {
+        exchange.stream = 1;
+        let wire_bytes = [exchange.request_bytes, 0];
+        Self {
+            id: 1,
+            request: Pending::upgraded(exchange),
+            headed: false,
+            answer: None,
+            wire_bytes,
+            ended: [true, false],
+            call: None,
+        }
+    }
+
+    /// Bytes of bodies in memory.
+    pub fn held_bytes(&self) -> usize {
+        let answer = self.answer.as_ref().map_or(0, Answer::held_bytes);
+        self.request.body_bytes() + answer + self.call.as_ref().map_or(0, Call::held_bytes)
+    }
+
+    /// Both sides have ended.
+    pub fn is_over(&self) -> bool {
+        self.ended == [true, true]
+    }
+
+    /// The answer's head, an interim one, or trailers of either side.
+    pub fn headers(&mut self, frame: Frame, headers: Headers, context: &mut Context<'_>) {
+        self.wire_bytes[frame.side as usize] += frame.wire_bytes;
+        if frame.side == Side::Server {
+            self.server_headers(frame, &headers, context);
+        }
+        if headers.end {
+            self.end(frame.side, frame.at, true, context);
+        }
+    }
+
+    fn server_headers(&mut self, frame: Frame, headers: &Headers, context: &mut Context<'_>) {
+        let fields = &headers.fields;
+        let status = head::number(fields, b":status").unwrap_or(0);
+        if let Some(call) = &mut self.call {
+            call.head_bytes[1] += frame.wire_bytes;
+            call.note_status(fields);
+        }
+        if self.headed || (100..200).contains(&status) {
+            return;
+        }
+        self.headed = true;
+        let read = self.request.reads_answer(&context.options.rules) || context.options.keep_responses;
+        self.answer = Some(Answer::new(status, Coding::of(fields.get(b"content-encoding")), frame.started, read));
+        if self.call.as_ref().is_some_and(Call::is_long_lived) {
+            self.answered(Some(frame.at), context);
+            self.push_open(context);
+        }
+    }
+
+    /// A part of a body.
+    pub fn data(&mut self, frame: Frame, part: &[u8], end: bool, context: &mut Context<'_>) {
+        self.wire_bytes[frame.side as usize] += frame.wire_bytes;
+        if self.ended[frame.side as usize] {
+            return;
+        }
+        match (&mut self.call, frame.side) {
+            (None, Side::Client) => _ = self.request.body(part, context.options.body_bytes_max),
+            (Some(_), side) => self.messages(side, frame, part, context),
+            (None, Side::Server) => self.answer.iter_mut().for_each(|answer| answer.body(part)),
+        }
+        if end {
+            self.end(frame.side, frame.at, true, context);
+        }
+    }
+
+    /// A part of the messages of one side of a call.
+    fn messages(&mut self, side: Side, frame: Frame, part: &[u8], context: &mut Context<'_>) {
+        let Some(call) = &self.call else { return };
+        let mut messages = call.messages[side as usize];
+        let was_lost = messages.is_lost();
+        messages.read(part, |piece| self.piece(side, &piece, frame.at, context));
+        if messages.is_lost() && !was_lost {
+            context.issue("grpc-malformed-message", self.id);
+            self.request.flag(Flag::Unreplayable);
+        }
+        self.call.iter_mut().for_each(|call| call.messages[side as usize] = messages);
+    }
+
+    fn piece(&mut self, side: Side, piece: &Piece<'_>, at: TraceNs, context: &mut Context<'_>) {
+        let Some(call) = &mut self.call else { return };
+        let begins_rows = call.count(side, piece) && !call.is_long_lived();
+        if begins_rows {
+            self.begin_rows(context);
+        }
+        let Some(call) = &mut self.call else { return };
+        if call.is_long_lived() {
+            return call.piece(side, piece, at, context);
+        }
+        call.message_bytes[side as usize] += call_bytes(piece);
+        let prefix = grpc::prefix(piece.length, piece.compressed);
+        let prefix = if piece.start { &prefix[..] } else { &[] };
+        for part in [prefix, piece.part] {
+            match side {
+                Side::Client => _ = self.request.body(part, context.options.body_bytes_max),
+                Side::Server => self.answer.iter_mut().for_each(|answer| answer.body(part)),
+            }
+        }
+        if side == Side::Server {
+            call.last_at = Some(at);
+        }
+    }
+
+    /// The client sends a second message: what was a request becomes the opening of a long-lived stream.
+    fn begin_rows(&mut self, context: &mut Context<'_>) {
+        let Some(call) = &mut self.call else { return };
+        let bytes = call.head_bytes[0] + call.message_bytes[0];
+        self.request.end(bytes, None, &context.options.rules, context.out);
+        self.request.row().kind = Kind::Open;
+        call.begin_rows(self.request.row());
+        let last_at = call.last_at;
+        if let Some(answer) = &self.answer {
+            let done_at = last_at.unwrap_or(answer.at());
+            self.answered(Some(done_at), context);
+            self.push_open(context);
+        }
+    }
+
+    /// Gives the opening of a long-lived stream back, once.
+    fn push_open(&mut self, context: &mut Context<'_>) {
+        let Some(call) = &mut self.call else { return };
+        if !std::mem::replace(&mut call.opened, true) {
+            context.push(self.request.row().clone());
+        }
+    }
+
+    /// One side is over; `seen` says whether its last byte was captured, `at` that instant.
+    pub fn end(&mut self, side: Side, at: TraceNs, seen: bool, context: &mut Context<'_>) {
+        if std::mem::replace(&mut self.ended[side as usize], true) {
+            return;
+        }
+        if let Some(call) = self.call.as_mut().filter(|call| call.is_long_lived()) {
+            return call.end(side, at, seen, context);
+        }
+        match side {
+            Side::Client => {
+                let wire_bytes = self.wire_bytes[0];
+                self.request.end(wire_bytes, None, &context.options.rules, context.out);
+            }
+            Side::Server => self.answered(seen.then_some(at), context),
+        }
+    }
+
+    fn answered(&mut self, done_at: Option<TraceNs>, context: &mut Context<'_>) {
+        let Some(answer) = self.answer.take() else { return };
+        let wire_bytes = match self.call.as_mut().filter(|call| call.is_long_lived()) {
+            Some(call) => {
+                let bytes = call.head_bytes[1] + call.message_bytes[1];
+                call.given_bytes[1] += bytes;
+                bytes
+            }
+            None => self.wire_bytes[1],
+        };
+        self.request.answered(&answer, wire_bytes, done_at, context.options, context.out);
+        let row = self.request.row();
+        if answer.status() == 0 {
+            (row.status, row.ok) = (None, None);
+        }
+        if let Some(call) = self.call.as_mut().filter(|call| !call.is_long_lived()) {
+            let whole = done_at.is_some() && !answer.has_gap();
+            if call.conclude(row, whole, &mut context.out.names) {
+                context.issue("grpc-status-missing", self.id);
+            }
+        }
+    }
+
+    /// One side ends the stream at once, for both.
+    pub fn reset(&mut self, side: Side, code: u32, at: TraceNs, context: &mut Context<'_>) {
+        let complete = self.ended[1];
+        if let Some(call) = self.call.as_mut().filter(|call| call.is_long_lived() && !complete) {
+            let status = if side == Side::Server { Some(reset_status(code, context)) } else { None };
+            call.reset(at, status, context);
+        } else if !complete {
+            let headed = self.answer.is_some();
+            self.answered(None, context);
+            let row = self.request.row();
+            row.flags.set(Flag::Truncated);
+            if side == Side::Server && !headed {
+                row.status = Some(reset_status(code, context));
+                note_answer(row, at, Some(at));
+            }
+            if side == Side::Server {
+                row.ok = Some(false);
+            }
+        }
+        if !self.request.is_ended() {
+            self.request.end(self.wire_bytes[0], Some(Flag::Truncated), &context.options.rules, context.out);
+        }
+        self.ended = [true, true];
+    }
+
+    /// Bytes inside a frame of data were not captured.
+    pub fn hole(&mut self, side: Side, missing: u64) {
+        self.wire_bytes[side as usize] += missing;
+        if let Some(call) = &mut self.call {
+            call.messages[side as usize].skip(missing);
+        }
+        self.flag_gap(side);
+    }
+
+    /// Framing of one side was lost: something of this stream may have been.
+    pub fn lost(&mut self, side: Side) {
+        if !self.ended[side as usize] {
+            self.call.iter_mut().for_each(|call| call.messages[side as usize].lose());
+            self.flag_gap(side);
+        }
+    }
+
+    fn flag_gap(&mut self, side: Side) {
+        match (side, &mut self.answer) {
+            (Side::Server, Some(answer)) => answer.gap(),
+            (Side::Server, None) => self.request.flag(Flag::Gap),
+            (Side::Client, _) => {
+                self.request.flag(Flag::Gap);
+                self.request.flag(Flag::Unreplayable);
+            }
+        }
+    }
+
+    /// Gives everything back; `flag` says why it is not whole, if it is not.
+    pub fn finish(mut self, flag: Option<Flag>, context: &mut Context<'_>) {
+        if !self.request.is_ended() {
+            self.request.end(self.wire_bytes[0], flag, &context.options.rules, context.out);
+        }
+        if self.answer.is_some() {
+            flag.into_iter().for_each(|flag| self.request.flag(flag));
+            self.answered(None, context);
+        }
+        let call = self.call.take().filter(Call::is_long_lived);
+        if !call.as_ref().is_some_and(|call| call.opened) {
+            context.push(self.request.finish().0);
+        }
+        if let Some(call) = call {
+            call.finish(flag, self.wire_bytes, context);
+        }
+    }
+}
+
+/// Bytes of a piece in its body: with the prefix, if that stands before it.
+pub(super) fn call_bytes(piece: &Piece<'_>) -> u64 {
+    (piece.part.len() + if piece.start { grpc::PREFIX_BYTES } else { 0 }) as u64
+}
+
+fn reset_status(code: u32, context: &mut Context<'_>) -> Name {
+    context.out.names.get(&format!("reset:{}", error_name(code)))
+}
+
+fn exchange(context: &mut Context<'_>, kind: Kind, at: TraceNs, head: RequestHead) -> Exchange {
+    let mut exchange = context.about.row(kind, at);
+    exchange.protocol = context.out.names.get(if head.is_call { "grpc" } else { "http" });
+    exchange.version = context.out.names.get("2");
+    exchange.method = context.out.names.get(&head.method);
+    exchange.target = head.target;
+    exchange.headers = Some(head.headers);
+    if head.escaped {
+        exchange.flags.set(Flag::Escaped);
+    }
+    if exchange.method.is_empty() || exchange.target.is_empty() || head.other_protocol || exchange.method == "CONNECT" {
+        exchange.flags.set(Flag::Unreplayable);
+    }
+    exchange
+}
+
+/// A body of which `part` is the next, kept as far as `bytes_max` allows.
+pub(super) fn keep(body: &mut Vec<u8>, part: &[u8], bytes_max: usize) -> bool {
+    let kept = part.len().min(bytes_max.saturating_sub(body.len()));
+    body.extend_from_slice(&part[..kept]);
+    kept == part.len()
+}
+
+pub(super) fn body(bytes: Vec<u8>) -> Option<Bytes> {
+    (!bytes.is_empty()).then(|| Bytes::from(bytes))
+}
