@@ -368,11 +368,11 @@ def by_phase(_):
     return made
 
 
-def grouped(time, *by):
+def grouped(time, *by, where="true"):
     def make(_):
         made = []
-        for names, requests, good in groups(*by):
-            found = distribution(time, "answered and " + is_(**dict(zip(by, names))))
+        for names, requests, good in groups(*by, where=where):
+            found = distribution(time, f"answered and {where} and " + is_(**dict(zip(by, names))))
             head = [(names[0], names[1])] if len(by) == 2 else list(names)
             made.append([*head, requests, failed(requests, good), *cells(found)])
         return made
@@ -583,6 +583,71 @@ def latency_by_load(shown):
     return made
 
 
+def phase_facts(name, begin, end):
+    def make(shown):
+        requests, good = row(f"select count(*), count(*) filter (ok) from o where {is_(phase=name)}")
+        per_second = lambda count: count * S / (end - begin) if end > begin else None
+        told = shown[4][1][0].partition(" (")
+        share = (requests - good) / requests if requests > good else None
+        assert told[0] == f"{requests - good:,} of {requests:,}" and check(told[2].removesuffix(")"), share), shown[4]
+        figures = [shown[0][1][0], asked_per_s(begin, end), per_second(requests), per_second(good), shown[4][1][0]]
+        return [[cells[0][0], figure] for cells, figure in zip(shown, figures, strict=True)]
+    return make
+
+
+def of_phase(name):
+    """Both times of a phase, and its response times by collection and operation."""
+    both = lambda _: [[time + " time", (found := times(is_(phase=name))[time.lower()])["count"], *cells(found)] for time in ("Response", "Service")]
+    return both, grouped("response", "collection", "operation", where=is_(phase=name))
+
+
+ROUND = [unit * by for unit in (10**6, 10**7, 10**8, 10**9) for by in (1, 2, 5)] + [seconds * 10**9 for seconds in (10, 15, 30, 60, 120, 300, 600)]
+
+
+def by_collection(value, is_rate):
+    """A figure of each collection by stretch of time, as far as there is something to show."""
+    def make(shown):
+        width = next(one for one in ROUND if one >= (LAST - FIRST) // 48 + 1)
+        count = (LAST - FIRST) // width + 1
+        made = []
+        for name, in rows("select collection from everything group by 1 order by count(*) desc, 1 limit 24"):
+            found = {bin: rest for bin, *rest in rows(f"select least((due_ns - {FIRST}) // {width}, {count - 1}), {value} from everything where {is_(collection=name)} group by 1")}
+            for bin in range(count):
+                covered = min(FIRST + (bin + 1) * width, LAST) - FIRST - bin * width
+                figures = found.get(bin, [0] if is_rate else [None])
+                if is_rate:
+                    figures = [figures[0] * S / covered if covered >= width / 2 else None]
+                if any(figure is not None for figure in figures):
+                    made.append([name, (bin + 0.5) * width, *(None if figure is None else float(figure) for figure in figures)])
+        # A logarithmic scale has no place for 0.
+        return made if len(made) == len(shown) else [one for one in made if any(one[2:])]
+    return make
+
+
+def latency_by_collection(shown):
+    p99 = "case when count(*) filter (answered) >= 100 then quantile_disc(response, 0.99) filter (answered) end, "
+    median = "quantile_disc(response, 0.5) filter (answered)"
+    return by_collection((p99 if len(shown[0]) == 4 else "") + median, False)(shown)
+
+
+def slowest_operations(shown):
+    found = [(name, distribution("response", "answered and " + is_(collection=name[0], operation=name[1]))["p99"]) for name, *_ in groups("collection", "operation")]
+    found = sorted(((" · ".join(name), p99) for name, p99 in found if p99["value_ns"] is not None), key=lambda one: (-one[1]["value_ns"], one[0]))
+    ends = lambda p99: None if p99["low_ns"] is None else [float(p99["low_ns"]), float(p99["high_ns"])]
+    return [[name, float(p99["value_ns"]), ends(p99)][: len(shown[0])] for name, p99 in found[:12]]
+
+
+def errors_over_time(shown):
+    edges, width = bins(shown, END)
+    kinds = [kind for kind, *_ in errors()]
+    lines = [is_(failure=kind) for kind in kinds[:4]]
+    if kinds[4:]:
+        lines.append(f"failure in ({', '.join(map(quoted, kinds[4:]))})")
+    counts = [binned("count(*)", f"not ok and {line}", "due_ns", edges, width) for line in lines]
+    rate = lambda count, begin, end: (count or 0) * S / (end - begin) if end - begin >= width / 2 else None
+    return [[cells[0][0], *(rate(line[bin], *edges[bin]) for line in counts)] for bin, cells in enumerate(shown)]
+
+
 def headline(shown):
     """The five figures at the top, with what they are to be read with."""
     found, late = times("true")["response"], lateness()["p99"]["value_ns"]
@@ -608,6 +673,11 @@ BLOCKS = {
     "collections: Service time": grouped("service", "collection", "operation"),
     "collections: Response time by phase, target": grouped("response", "phase", "target", "collection", "operation"),
     "breaking: latency-by-load": latency_by_load,
+    "collections: rate-by-collection": by_collection("count(*)", True),
+    "collections: latency-by-collection": latency_by_collection,
+    "collections: slowest-operations": slowest_operations,
+    "errors: errors-over-time": errors_over_time,
+    "timing: dispersion": dispersions,
     "transactions: From the due instant": lambda _: [[name, count, failed(count, good), requests / count, good / LASTED, *cells(lasted)] for name, count, good, requests, lasted in transactions()],
     "resources: facts": target_facts,
     "resources: What was seen": resources,
@@ -624,8 +694,11 @@ BLOCKS = {
     "timing: Index of dispersion": dispersions,
     "timing: What the timing is judged by": checks,
 }
+for place, phase in enumerate(PHASES):
+    facts, (both, kinds) = phase_facts(*phase), of_phase(phase[0])
+    BLOCKS |= {f"phase-{place + 1}: facts": facts, f"phase-{place + 1}: Response and service time": both, f"phase-{place + 1}: Response time by": kinds}
 # What is inferred from the figures above, each by a method of its own that its own tests hold against a published oracle; and what is text.
-ELSEWHERE = ("thresholds:", "card:", "breaking:", "capacity:", "endurance:", "agreement: The first differences", "resources: What happened")
+ELSEWHERE = ("issues:", "thresholds:", "card:", "breaking:", "capacity:", "endurance:", "agreement: The first differences", "resources: What happened")
 
 
 def blocks():
