@@ -158,6 +158,18 @@ fn a_table_that_was_smaller_for_a_while_has_lost_its_entries() {
     assert!(decoder.decode(&hex("82 20"), &mut Fields::default()).is_err(), "sizes change before the fields");
 }
 
+/// Entries weigh their bytes and 32 more, and leave when the next one has no room (RFC 7541 §4.1, §4.4).
+#[test]
+fn a_table_holds_what_fits_to_the_byte() {
+    for (table_bytes, first_stays) in [(72, true), (71, false)] {
+        let (mut encoder, mut decoder, mut block) = (Encoder::new(table_bytes), Decoder::new(table_bytes), Vec::new());
+        encoder.encode([Field::new(b"x-a", b"1"), Field::new(b"x-b", b"2")], &mut block);
+        decoder.decode(&block, &mut Fields::default()).expect("it is a block");
+        assert_eq!(decoder.table_bytes(), if first_stays { 72 } else { 36 });
+        assert_eq!(decoder.decode(&[0xbf], &mut Fields::default()).is_ok(), first_stays);
+    }
+}
+
 #[test]
 fn who_comes_late_knows_what_came_since() {
     let (mut encoder, mut block) = (Encoder::default(), Vec::new());
