@@ -118,6 +118,8 @@ impl Analysis {
     pub fn new(run: &Run) -> Result<Self> {
         let phases = phases::Phases::of(&run.info);
         let totals = totals::Totals::load(run)?;
+        // First, while the heap is empty: it needs the largest piece of memory in one.
+        let timing = timing::Timing::load(run, &totals)?;
         let mut latency = latency::Latency::load(run, &totals)?;
         let (mut everything, mut whole) = (run.clone(), totals.clone());
         if phases.has_warmup() {
@@ -126,7 +128,6 @@ impl Analysis {
             latency.over_time = latency::OverTime::load(&everything, &whole)?;
         }
         let rates = rates::Rates::load(&everything, &whole)?;
-        let timing = timing::Timing::load(run, &totals)?;
         let resources = resources::Resources::load(run, &whole)?;
         let (closed_loop, watched) = (timing.closed_loop, resources.as_ref());
         let material = endurance::Material {
