@@ -6,13 +6,11 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use capture::dissect::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, http1, http2};
-use capture::flow::{Config, Flows};
+use capture::dissect::{Connection, Emit, Handover, Options, Protocol, http1, http2};
 use capture::import::{ImportOptions, import};
-use capture::net::Decoder;
 use capture::pcap::CaptureReader;
-use support::{corpus, import_all};
-use trace::{Exchange, Flag, Flags, TraceNs};
+use support::{corpus, import_all, tape};
+use trace::{Exchange, Flag, TraceNs, Undecoded};
 use wire::Side;
 
 /// What a capture is expected to give. `None`: the manifest says nothing of it.
@@ -227,31 +225,70 @@ fn every_capture_gives_the_figures_that_are_right() {
             assert!(exchanges.iter().any(|exchange| &*exchange.target == path), "{file}: {path}");
         }
         let undecoded: u64 = loss.undecoded.values().map(|undecoded| undecoded.connections).sum();
-        assert_eq!(undecoded, loss.connections.get("undecoded").copied().unwrap_or(0), "{file}");
+        assert!(undecoded >= loss.connections.get("undecoded").copied().unwrap_or(0), "{file}");
     }
 }
 
+/// What of a capture no dissector takes yet: its connections by port and protocol, with packets, and payload up and down. Each protocol that
+/// gets a dissector takes its lines away. Packets and connections of captures of one protocol are those of the manifest; protocols are those
+/// that the manifest names; what is decoded wholly has no line.
+#[rustfmt::skip]
+const UNDECODED: &[(&str, &str, [u64; 4])] = &[
+    ("h1-docker-upgrade.pcap", "2375 unknown", [1, 150, 41, 468]),
+    ("h1-proxy-connect.pcap", "80 tls", [1, 51, 3423, 55425]),
+    ("ws-echo.pcap", "80 unknown", [1, 20, 177, 632]),
+    ("ws-broker.pcap", "27599 unknown", [1, 16, 1145, 1704]),
+    ("ws-deflate.pcap", "5000 unknown", [1, 21, 0, 231]),
+    ("pg-greenhouse.pcap", "5432 postgres", [2, 230, 6102, 6909]),
+    ("pg-extended.pcap", "5432 postgres", [1, 11, 270, 467]),
+    ("pg-copy-in.pcap", "5432 postgres", [1, 26, 2925, 416]),
+    ("pg-errors-rollback.pcap", "5432 postgres", [1, 88, 1190, 2164]),
+    ("my-wireshark.pcap", "3306 mysql", [1, 57, 659, 1194]),
+    ("my-157queries-13001.pcap", "13001 mysql", [1, 318, 6224, 27901]),
+    ("my-prepared-midstream.pcap", "30130 unknown", [7, 76, 591, 10646]),
+    ("my-gap.pcap", "3306 mysql", [1, 31, 28, 167441]),
+    ("redis-bulk1000.pcap", "6379 redis", [1, 32, 38823, 5027]),
+    ("redis-pipeline-inline.pcap", "6379 redis", [1, 12, 18, 21]),
+    ("redis-session-6380.pcap", "6380 redis", [1, 22, 344, 131]),
+    ("redis-pubsub2.pcap", "6379 redis", [4, 60, 196, 262]),
+    ("mongo-opquery.pcap", "27017 mongodb", [1, 71, 2009, 4235]),
+    ("mongo-opmsg.pcap", "27017 mongodb", [1, 46, 1893, 9453]),
+    ("kafka-9conns-2if.pcapng", "9092 kafka", [9, 41, 1412, 2432]),
+    ("cql-create-table.pcap", "9042 cassandra", [1, 10, 806, 2185]),
+    ("amqp-emit-receive.pcap", "5672 amqp", [2, 38, 825, 1276]),
+    ("mqtt5-qos2.pcap", "1883 mqtt", [1, 15, 84, 16]),
+    ("mqtt-http-mixed.pcap", "1883 mqtt", [2, 39, 152, 65]),
+    ("mqtt-http-mixed.pcap", "42514 tls", [1, 20, 2416, 1191]),
+    ("mqtt-http-mixed.pcap", "42949 unknown", [1, 12, 0, 3]),
+    ("mqtt-http-mixed.pcap", "46629 unknown", [1, 24, 0, 9]),
+    ("nats.pcap", "4222 nats", [2, 27, 276, 636]),
+    ("memcached-text.pcap", "11211 memcached", [1, 18, 2091, 2084]),
+    ("thrift-integration.pcap", "9090 thrift", [17, 253, 1122, 1020]),
+    ("vlan-mpls-mixed.pcap", "23 telnet", [1, 11, 26, 0]),
+    ("be-mixed.pcap", "1045 unknown", [1, 1, 0, 3]),
+    ("be-mixed.pcap", "120 unknown", [1, 1, 0, 33]),
+    ("be-mixed.pcap", "2069 unknown", [1, 1, 0, 33]),
+    ("be-mixed.pcap", "21 ftp", [10, 10, 37, 228]),
+    ("be-mixed.pcap", "21 smtp or ftp", [1, 25, 19, 246]),
+    ("be-mixed.pcap", "43690 unknown", [1, 1, 39, 0]),
+    ("be-mixed.pcap", "58999 unknown", [1, 1, 0, 0]),
+    ("snaplen-mysql.pcap", "2883 unknown", [1, 5, 1982, 25]),
+    ("mixed-day.pcap", "443 tls", [1, 9, 27, 0]),
+];
+
 #[test]
-fn the_account_says_what_was_not_decoded() {
-    let Some(corpus) = corpus("the_account_says_what_was_not_decoded") else { return };
-    for (file, listed) in [
-        ("pg-greenhouse.pcap", "5432 postgres"),
-        ("my-157queries-13001.pcap", "13001 mysql"),
-        ("redis-session-6380.pcap", "6380 redis"),
-        ("mongo-opmsg.pcap", "27017 mongodb"),
-        ("kafka-9conns-2if.pcapng", "9092 kafka"),
-        ("cql-create-table.pcap", "9042 cassandra"),
-        ("amqp-emit-receive.pcap", "5672 amqp"),
-        ("mqtt5-qos2.pcap", "1883 mqtt"),
-        ("nats.pcap", "4222 nats"),
-        ("memcached-text.pcap", "11211 memcached"),
-        ("thrift-integration.pcap", "9090 thrift"),
-        ("mixed-day.pcap", "443 tls"),
-    ] {
-        let (meta, _) = import_all(&[corpus.join("pcap").join(file)], &ImportOptions::default());
-        let undecoded = meta.loss.expect("an import has an account").undecoded;
-        assert_eq!(undecoded.keys().collect::<Vec<_>>(), [listed], "{file}");
+fn what_is_not_decoded_is_listed_and_nothing_else() {
+    let Some(corpus) = corpus("what_is_not_decoded_is_listed_and_nothing_else") else { return };
+    let line = |file: &str, name: &str, figures: [u64; 4]| format!("({file:?}, {name:?}, {figures:?}),");
+    let figures = |it: &Undecoded| [it.connections, it.packets, it.client_bytes, it.server_bytes];
+    let mut got = Vec::new();
+    for (path, _) in captures(&corpus) {
+        let file = file_name(&path);
+        let loss = import_all(&[path], &ImportOptions::default()).0.loss.expect("an import has an account");
+        got.extend(loss.undecoded.iter().map(|(name, it)| line(&file, name, figures(it))));
     }
+    let expected: Vec<String> = UNDECODED.iter().map(|(file, name, figures)| line(file, name, *figures)).collect();
+    assert_eq!(got, expected, "{}", got.join("\n"));
 }
 
 #[test]
@@ -263,80 +300,14 @@ fn damaged_files_are_kept_up_to_the_damage() {
     }
 }
 
-/// Writes down what a dissector is given, an exchange an event: side as method, bytes as request, missing bytes as size.
-struct Tape {
-    about: Connection,
-}
-
-impl Tape {
-    fn note(&self, what: &str, side: Side, at: TraceNs, bytes: &[u8], missing_bytes: u64, out: &mut Emit) {
-        let mut flags = Flags::default();
-        if !self.about.from_start {
-            flags.set(Flag::MidConnection);
-        }
-        out.exchanges.push(Exchange {
-            at,
-            session: self.about.session,
-            endpoint: self.about.endpoint.clone(),
-            operation: what.into(),
-            method: if side == Side::Client { "client" } else { "server" }.into(),
-            request: Some(bytes.to_vec().into()),
-            request_bytes: missing_bytes,
-            flags,
-            ..Exchange::default()
-        });
-    }
-}
-
-impl Dissector for Tape {
-    fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
-        self.note("bytes", side, at, bytes, 0, out);
-    }
-    fn gap(&mut self, side: Side, at: TraceNs, missing_bytes: u64, out: &mut Emit) {
-        self.note("gap", side, at, &[], missing_bytes, out);
-    }
-    fn end(&mut self, side: Side, at: TraceNs, out: &mut Emit) {
-        self.note("end", side, at, &[], 0, out);
-    }
-    fn finish(&mut self, at: TraceNs, out: &mut Emit) {
-        self.note("finish", Side::Client, at, &[], 0, out);
-    }
-}
-
-fn open_tape(about: &Connection, _: &Options) -> Box<dyn Dissector> {
-    Box::new(Tape { about: about.clone() })
-}
-
-/// Takes every connection.
-static ANYTHING: &[Protocol] =
-    &[Protocol { name: "anything", ports: &[], upgrades: &[], probe: |_, _| Probe::Yes, open: open_tape }];
 /// Takes the connections that HTTP/1 takes.
-static LIKE_HTTP1: &[Protocol] =
-    &[Protocol { name: "like http", ports: http1::PROTOCOL.ports, upgrades: &[], probe: http1::PROTOCOL.probe, open: open_tape }];
-
+static LIKE_HTTP1: &[Protocol] = &[Protocol { name: "like http", upgrades: &[], open: tape::open, ..http1::PROTOCOL }];
 /// Takes the connections that HTTP/2 takes.
-static LIKE_HTTP2: &[Protocol] = &[Protocol {
-    name: "like http2",
-    ports: http2::PROTOCOL.ports,
-    upgrades: &[],
-    probe: http2::PROTOCOL.probe,
-    open: open_tape,
-}];
-
-/// Feeds a capture to dissectors, without writing a trace.
-fn dissect(file: Vec<u8>, protocols: &'static [Protocol]) -> Vec<Exchange> {
-    let Ok(mut reader) = CaptureReader::new("test", Box::new(std::io::Cursor::new(file))) else { return Vec::new() };
-    let (mut decoder, mut flows) = (Decoder::default(), Flows::new(Config { protocols, ..Config::default() }));
-    while reader.advance().expect("it is in memory") {
-        let packet = reader.packet();
-        decoder.packet(&packet, |segment| flows.segment(TraceNs(packet.at_unix_ns), segment));
-    }
-    flows.finish().0.exchanges
-}
+static LIKE_HTTP2: &[Protocol] = &[Protocol { name: "like http2", upgrades: &[], open: tape::open, ..http2::PROTOCOL }];
 
 /// The bytes that each side of each connection sent, up to the first hole.
 fn payloads(corpus: &Path, file: &str) -> Vec<(String, String)> {
-    let events = dissect(std::fs::read(corpus.join("pcap").join(file)).expect("it is there"), ANYTHING);
+    let events = tape::dissect(std::fs::read(corpus.join("pcap").join(file)).expect("it is there"), tape::ANYTHING);
     let mut sessions: BTreeMap<u64, [(Vec<u8>, bool); 2]> = BTreeMap::new();
     for event in events {
         let own = &mut sessions.entry(event.session).or_default()[usize::from(event.method == "server")];
@@ -369,7 +340,7 @@ fn reassembly_cases_have_the_right_payload() {
 fn tapes(file: &[u8]) -> Vec<(&'static Protocol, Vec<Exchange>)> {
     let of = |(like, protocol): (_, &'static Protocol)| {
         let mut tapes: BTreeMap<u64, Vec<Exchange>> = BTreeMap::new();
-        for event in dissect(file.to_vec(), like) {
+        for event in tape::dissect(file.to_vec(), like) {
             tapes.entry(event.session).or_default().push(event);
         }
         tapes.into_values().map(move |tape| (protocol, tape))
@@ -472,9 +443,9 @@ fn every_prefix_of_every_file_does_no_harm() {
         cuts.sort_unstable();
         cuts.dedup();
         let step = cuts.len().div_ceil((6 << 20) / file.len().max(1)).max(1);
-        let whole = dissect(file.clone(), capture::dissect::PROTOCOLS).len();
+        let whole = tape::dissect(file.clone(), capture::dissect::PROTOCOLS).len();
         for cut in cuts.into_iter().step_by(step) {
-            let cut_off = dissect(file[..cut.min(file.len())].to_vec(), capture::dissect::PROTOCOLS);
+            let cut_off = tape::dissect(file[..cut.min(file.len())].to_vec(), capture::dissect::PROTOCOLS);
             assert!(cut_off.len() <= whole, "{} cut at {cut}", path.display());
         }
     }

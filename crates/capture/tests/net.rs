@@ -84,9 +84,44 @@ fn check(name: &str, link: i32, bytes: Vec<u8>) {
     } else {
         ["192.0.2.1:40000", "192.0.2.2:80"].map(|end| end.parse().expect("an address"))
     };
-    let (found, dropped) = decode(&[(link, bytes)]);
+    let (found, dropped) = decode(&[(link, bytes.clone())]);
     assert_eq!(found, [(ends[0], ends[1], PAYLOAD.to_vec(), 0)], "{name}: dropped {dropped:?}");
+    cut_and_damage(link, &bytes);
 }
+
+/// Cut anywhere, by a snap length or on the wire, and with any byte damaged: the packet is found or dropped, and counted once.
+fn cut_and_damage(link: i32, bytes: &[u8]) {
+    let harmless = |bytes: &[u8], original_bytes: usize| {
+        let mut decoder = Decoder::default();
+        let packet = Packet { number: 1, at_unix_ns: 0, link, bytes, original_bytes };
+        decoder.packet(&packet, |segment| assert!(segment.payload.len() <= bytes.len()));
+        let decoded = decoder.finish();
+        assert_eq!(decoded.packets + decoded.dropped().values().sum::<u64>(), 1);
+    };
+    for end in 0..bytes.len() {
+        harmless(&bytes[..end], bytes.len());
+        harmless(&bytes[..end], end);
+        let mut damaged = bytes.to_vec();
+        for value in [0, 0xff, bytes[end] ^ 1, bytes[end] ^ 0x40] {
+            damaged[end] = value;
+            harmless(&damaged, bytes.len());
+        }
+    }
+}
+
+/// Puts an Ethernet frame into one more tunnel or tag.
+type Wrap = fn(&[u8]) -> Vec<u8>;
+
+const WRAPS: &[Wrap] = &[
+    |frame| join(&[&frame[..12], &[0x81, 0, 0, 7], &frame[12..]]),
+    |frame| ethernet(0x8847, &join(&[&[0, 1, 1, 64], frame])),
+    |frame| outer(47, &join(&[&[0, 0, 0x65, 0x58], frame])),
+    |frame| outer(47, &join(&[&[0x10, 0, 0x88, 0xbe], &[0; 12], frame])),
+    |frame| outer(97, &join(&[&[0x30, 0], frame])),
+    |frame| udp(4754, &join(&[&[0, 0, 0x65, 0x58], frame])),
+    |frame| udp(4789, &join(&[&[8, 0, 0, 0, 0, 0, 1, 0], frame])),
+    |frame| udp(6081, &join(&[&[0, 0, 0x65, 0x58, 0, 0, 1, 0], frame])),
+];
 
 #[test]
 fn link_layers() {
@@ -241,7 +276,7 @@ proptest! {
     /// Garbage of any link type, and good packets with damage: no panic.
     #[test]
     fn garbage_does_no_harm(
-        link in prop::sample::select(vec![0, 1, 9, 12, 50, 51, 101, 104, 105, 108, 113, 117, 127, 192, 239, 276]),
+        link in prop::sample::select(vec![0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 117, 127, 192, 228, 229, 239, 276]),
         garbage in prop::collection::vec(any::<u8>(), 0..120),
         good in 0_usize..4,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
@@ -258,5 +293,16 @@ proptest! {
             decoder.packet(&packet, |segment| assert!(segment.payload.len() <= bytes.len()));
         }
         decoder.finish();
+    }
+
+    /// Whatever tunnels lie in one another, the segment inside is found; cut short, the packet is dropped or lacks payload.
+    #[test]
+    fn tunnels_in_tunnels(wraps in prop::collection::vec(prop::sample::select(WRAPS), 0..5), cut in any::<prop::sample::Index>()) {
+        let bytes = wraps.iter().fold(ethernet(0x0800, &v4()), |frame, wrap| wrap(&frame));
+        let (found, dropped) = decode(&[(1, bytes.clone())]);
+        prop_assert_eq!(found.first().map(|(.., payload, _)| &payload[..]), Some(PAYLOAD), "{:?}", dropped);
+        let end = cut.index(bytes.len());
+        let (found, dropped) = decode_with_length(&[(1, bytes[..end].to_vec(), bytes.len())]);
+        prop_assert!(dropped.len() == 1 || found[0].2.len() + found[0].3 == PAYLOAD.len());
     }
 }

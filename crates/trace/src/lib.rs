@@ -36,7 +36,7 @@ pub use event::{Event, EventLog, read_events};
 pub use exchange::{Effect, Exchange, Flag, Flags, Header, Kind, Txn, Yield, escape_text};
 pub use issue::{Issue, Issues};
 pub use latency::{LatencyRow, LatencyWriter, read_latencies};
-pub use meta::{Loss, Redaction, Source, TraceMeta, Undecoded};
+pub use meta::{ExchangeLoss, Loss, LostPlace, Redaction, Source, TraceMeta, Undecoded};
 pub use name::{Name, Names};
 pub use outcome::{ErrorClass, Match, OutcomeRow, OutcomeWriter};
 pub use outcome_read::{NameColumn, OutcomeColumns, OutcomeReader};

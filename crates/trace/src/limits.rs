@@ -21,6 +21,8 @@ pub const SORT_RUNS_MAX: usize = 64;
 pub const NAMES_MAX: usize = 65_536;
 /// Kinds of issue one source may have; the rest is counted under `other`.
 pub const ISSUE_KINDS_MAX: usize = 256;
+/// Places of lost requests that a trace's footer lists; further ones are counted.
+pub const LOST_PLACES_MAX: usize = 1000;
 /// Outcomes gathered in memory before they are encoded as one row group.
 pub const OUTCOME_GROUP_ROWS_MAX: usize = 32_768;
 /// Rows of outcomes held before a part is closed whatever the clock says.

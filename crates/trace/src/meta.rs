@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::limits::LOST_PLACES_MAX;
 use crate::{Issue, Issues};
 
 /// Member of a footer's `origin` that lists what was done to the trace, the first step first.
@@ -23,6 +24,7 @@ pub struct Source {
 
 /// What was read, decoded, dropped and missing. Packets read = decoded + the sum of `dropped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Loss {
     /// Packets in the capture.
     pub packets_read: u64,
@@ -41,6 +43,48 @@ pub struct Loss {
     /// Connections, or what followed on them after a change of protocol, with no dissector: `port guess` → how much; beyond a limit of
     /// kinds, `other`.
     pub undecoded: BTreeMap<String, Undecoded>,
+    /// What became of the requests on decoded connections.
+    pub exchanges: ExchangeLoss,
+}
+
+/// Requests that were not recorded as they were sent. Sent = rows + lost; whole = rows − incomplete.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExchangeLoss {
+    /// Rows of which something is missing: flagged `gap`, `truncated` or `open`.
+    pub incomplete: u64,
+    /// Requests that are no rows, since their heads were not captured. A hole that holds several requests with their answers counts as one.
+    pub lost: u64,
+    /// The first of the lost ones, at most [`crate::limits::LOST_PLACES_MAX`].
+    pub places: Vec<LostPlace>,
+}
+
+/// Where a request was lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostPlace {
+    /// Number of the connection in order of first packets, from 0: its session, where sessions are connections.
+    pub connection: u64,
+    /// Rows of that connection before it.
+    pub rows_before: u32,
+    /// When its hole was found, ns since the Unix epoch.
+    pub at_unix_ns: i64,
+}
+
+impl ExchangeLoss {
+    /// Counts one more request lost, and notes its place as far as there is room.
+    pub fn lose(&mut self, place: LostPlace) {
+        self.lost += 1;
+        if self.places.len() < LOST_PLACES_MAX {
+            self.places.push(place);
+        }
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.incomplete += more.incomplete;
+        self.lost += more.lost;
+        let room = LOST_PLACES_MAX - self.places.len();
+        self.places.extend(more.places.iter().take(room).cloned());
+    }
 }
 
 impl Loss {
@@ -53,6 +97,7 @@ impl Loss {
         self.bytes_repeated += more.bytes_repeated;
         add_counts(&mut self.packets_dropped, &more.packets_dropped);
         add_counts(&mut self.connections, &more.connections);
+        self.exchanges.add(&more.exchanges);
         for (name, more) in &more.undecoded {
             let undecoded = self.undecoded.entry(name.clone()).or_default();
             undecoded.connections += more.connections;
@@ -69,6 +114,7 @@ fn add_counts(all: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
 
 /// Traffic that no dissector took.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Undecoded {
     /// Connections.
     pub connections: u64,

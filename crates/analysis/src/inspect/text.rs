@@ -133,6 +133,8 @@ impl TraceSummary {
             let (whole, missing, repeated) =
                 (bytes(loss.bytes_reassembled), bytes(loss.bytes_missing), bytes(loss.bytes_repeated));
             line(f, "bytes", format_args!("{whole} in order, {missing} missing, {repeated} repeated"))?;
+            let (incomplete, lost) = (count(loss.exchanges.incomplete), count(loss.exchanges.lost));
+            line(f, "rows", format_args!("{incomplete} incomplete, {lost} requests lost without a row"))?;
             for (name, undecoded) in &loss.undecoded {
                 let (connections, packets) =
                     (units::counted(undecoded.connections, "connection"), units::counted(undecoded.packets, "packet"));

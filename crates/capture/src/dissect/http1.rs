@@ -164,10 +164,10 @@ impl Dissector for Http1 {
         }
     }
 
-    fn gap(&mut self, side: Side, _at: TraceNs, missing_bytes: u64, out: &mut Emit) {
+    fn gap(&mut self, side: Side, at: TraceNs, missing_bytes: u64, out: &mut Emit) {
         self.drop_held(side, out);
         match side {
-            Side::Client => self.client_gap(missing_bytes, out),
+            Side::Client => self.client_gap(at, missing_bytes, out),
             Side::Server => self.server_gap(missing_bytes, out),
         }
     }
@@ -343,8 +343,11 @@ impl Http1 {
             Event::Head(head) => {
                 self.client.in_message = true;
                 self.odd(head.odd, out);
-                let waiting = !self.pending.is_empty() && self.lost.is_none();
-                self.pipelined |= waiting;
+                let is_seen = |request: &Pending| request.rows_before_unseen().is_none();
+                self.pipelined |= self.pending.iter().any(is_seen) && self.lost.is_none();
+                if !self.pipelined {
+                    self.give_up_unseen(out);
+                }
                 let at = self.client.started.unwrap_or_default();
                 self.pending.push_back(Pending::begin(&mut self.about, at, &head, out));
             }
@@ -428,10 +431,11 @@ impl Http1 {
     }
 
     /// Requests whose answers were missed are given back, so that the oldest one left is that of the answer that begins `at`. A client
-    /// that waits for each answer has sent nothing else since the one before; one that pipelines has at least so many fewer to come.
+    /// that waits for each answer has sent nothing else since the one before, whatever the times of packets captured out of order say; one
+    /// that pipelines has at least so many fewer to come.
     fn give_up_lost(&mut self, lost: Lost, at: TraceNs, out: &mut Emit) {
-        let sent = self.pending.iter().take_while(|request| request.at() <= at).count();
-        let count = if self.pipelined { lost.at_least.min(sent) } else { sent.saturating_sub(1) };
+        let sent = || self.pending.iter().take_while(|request| request.at() <= at).count();
+        let count = if self.pipelined { lost.at_least.min(sent()) } else { self.pending.len().saturating_sub(1) };
         for _ in 0..count {
             self.issue("http-response-lost", out);
             self.give_up_oldest(lost.hole, out);
@@ -450,6 +454,7 @@ impl Http1 {
         if answer.is_informational() {
             return request.interim(wire_bytes);
         }
+        let unseen = request.rows_before_unseen().is_some();
         if let Some(flag) = flag {
             request.flag(flag);
             // The conversation has not seen the answer end.
@@ -459,9 +464,13 @@ impl Http1 {
         if request.is_ended() {
             self.emit_oldest(out);
         }
+        if unseen {
+            self.issue("http-response-without-request", out);
+            out.undecoded_bytes += wire_bytes;
+        }
     }
 
-    fn client_gap(&mut self, missing_bytes: u64, out: &mut Emit) {
+    fn client_gap(&mut self, at: TraceNs, missing_bytes: u64, out: &mut Emit) {
         match self.talk.skip(Side::Client, missing_bytes) {
             Hole::Inside if self.client.in_message => {
                 self.client.message_bytes += missing_bytes;
@@ -475,14 +484,34 @@ impl Http1 {
                 self.client.message_bytes += missing_bytes;
                 self.end_request(Some(Flag::Gap), out);
             }
-            Hole::Past | Hole::Lost => {
+            hole @ (Hole::Past | Hole::Lost) => {
                 self.issue("http-request-bytes-lost", out);
+                let head_is_lost = hole == Hole::Past || !self.client.in_message;
                 if self.client.in_message {
                     self.end_request(Some(Flag::Gap), out);
+                }
+                if head_is_lost {
+                    self.expect_unseen(at);
                 }
                 self.client.finish_message();
                 self.client.mode = Mode::Searching;
             }
+        }
+    }
+
+    /// A head lies in a hole: the answer to its request will come, and is not that of the next one. Another hole before that is one in
+    /// the same request.
+    fn expect_unseen(&mut self, at: TraceNs) {
+        let same = self.pending.back().is_some_and(|request| request.rows_before_unseen().is_some());
+        if !(same && self.client.mode == Mode::Searching) && self.talk.note_request(b"") {
+            self.pending.push_back(Pending::unseen(&self.about, at));
+        }
+    }
+
+    /// A client that waits for each answer has sent something else: what was expected for requests in holes does not come any more.
+    fn give_up_unseen(&mut self, out: &mut Emit) {
+        while self.pending.front().is_some_and(|request| request.rows_before_unseen().is_some()) {
+            self.give_up_oldest(false, out);
         }
     }
 
@@ -524,6 +553,9 @@ impl Http1 {
     fn emit_oldest(&mut self, out: &mut Emit) {
         let Some(request) = self.pending.pop_front() else { return };
         self.pending_bytes -= request.body_bytes();
+        if let Some(rows_before) = request.rows_before_unseen() {
+            return out.lose(&self.about, rows_before, request.at());
+        }
         match request.finish() {
             (exchange, None) => out.push(&self.about, exchange),
             (exchange, Some(answer_headers)) => {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use trace::rules::Rules;
-use trace::{Exchange, Flag, Header, Issues, Kind, Name, Names, TraceNs};
+use trace::{Exchange, ExchangeLoss, Flag, Header, Issues, Kind, LostPlace, Name, Names, TraceNs};
 use wire::Side;
 
 pub mod http1;
@@ -50,6 +50,8 @@ pub struct Emit {
     pub names: Names,
     /// Bytes of decoded connections that no exchange holds: garbage skipped while looking for a message.
     pub undecoded_bytes: u64,
+    /// Requests that were not recorded as they were sent.
+    pub loss: ExchangeLoss,
     handover: Option<Handover>,
     sessions: Sessions,
 }
@@ -63,8 +65,15 @@ impl Emit {
 
     /// Gives a finished exchange back. Here it gets its session.
     pub fn push(&mut self, about: &Connection, mut exchange: Exchange) {
+        let incomplete = [Flag::Gap, Flag::Truncated, Flag::Open].into_iter().any(|flag| exchange.flags.has(flag));
+        self.loss.incomplete += u64::from(incomplete);
         self.sessions.assign(about, &mut exchange, &mut self.issues);
         self.exchanges.push(exchange);
+    }
+
+    /// A request was sent, after so many rows of its connection, and cannot be one: its head was not captured.
+    pub fn lose(&mut self, about: &Connection, rows_before: u32, at: TraceNs) {
+        self.loss.lose(LostPlace { connection: about.session, rows_before, at_unix_ns: at.ns() });
     }
 
     /// The connection goes on as something else, from where the dissector stands. It is not asked again but to finish, and so has given

@@ -226,10 +226,10 @@ impl Assembler {
         }
     }
 
-    /// How far `seq` lies from the next expected one on this way; `None` when nothing is known of it.
+    /// How far `seq` lies ahead of the next expected one on this way, or below 0 behind it; `None` when nothing is known of it.
     #[must_use]
-    pub fn distance(&self, way: Way, seq: u32) -> Option<u64> {
-        self.half(way).next.map(|next| position(next, seq).abs_diff(next))
+    pub fn lead(&self, way: Way, seq: u32) -> Option<i64> {
+        self.half(way).next.map(|next| position(next, seq).wrapping_sub(next) as i64)
     }
 
     /// Whether both directions have ended.

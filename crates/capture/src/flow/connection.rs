@@ -7,7 +7,7 @@ use wire::Side;
 
 use super::Config;
 use super::assembler::{Sink, Way};
-use super::guess::{UNKNOWN, guess};
+use super::guess::{UNKNOWN, guess, guess_by_port};
 use crate::dissect::prelude::{self, Prelude};
 use crate::dissect::{self, Dissector, Emit, Handover, Probe, Protocol};
 use crate::net::Endpoint;
@@ -313,7 +313,9 @@ impl Connection {
 
     fn list_undecoded(&self, name: &str, shared: &mut Shared) {
         let client = self.likely_client(&shared.config);
-        let key = format!("{} {name}", self.ends[index(client.other())].port());
+        let port = self.ends[index(client.other())].port();
+        let name = if name == UNKNOWN && self.before.is_none() { guess_by_port(port) } else { name };
+        let key = format!("{port} {name}");
         let listed = &mut shared.loss.undecoded;
         let key = if listed.contains_key(&key) || listed.len() < UNDECODED_MAX { key } else { UNDECODED_REST.to_owned() };
         let entry = listed.entry(key).or_default();

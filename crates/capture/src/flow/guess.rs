@@ -58,9 +58,40 @@ fn is_resp(bytes: &[u8]) -> bool {
     }
 }
 
+/// What usually listens on a port (IANA, or the software's own default), for connections whose first bytes do not tell.
+const PORTS: &[(u16, &str)] = &[
+    (21, "ftp"),
+    (22, "ssh"),
+    (23, "telnet"),
+    (25, "smtp"),
+    (53, "dns"),
+    (443, "tls"),
+    (853, "tls"),
+    (1433, "sqlserver"),
+    (1521, "oracle"),
+    (1883, "mqtt"),
+    (2181, "zookeeper"),
+    (3306, "mysql"),
+    (4222, "nats"),
+    (5432, "postgres"),
+    (5672, "amqp"),
+    (6379, "redis"),
+    (6443, "tls"),
+    (8883, "tls"),
+    (9042, "cassandra"),
+    (9092, "kafka"),
+    (11211, "memcached"),
+    (27017, "mongodb"),
+];
+
 /// What these first bytes look like.
 pub(super) fn guess(client: &[u8], server: &[u8]) -> &'static str {
     GUESSES.iter().find(|(_, test)| test(client, server)).map_or(UNKNOWN, |(name, _)| name)
+}
+
+/// What usually listens on a port.
+pub(super) fn guess_by_port(port: u16) -> &'static str {
+    PORTS.iter().find(|(known, _)| *known == port).map_or(UNKNOWN, |(_, name)| name)
 }
 
 #[cfg(test)]

@@ -144,8 +144,9 @@ impl Flows {
     fn evict(&mut self) {
         let age = |slot: &usize| self.flows[*slot].as_ref().map(|flow| (flow.last_at, flow.connection.session));
         let mut slots: Vec<usize> = self.index.values().copied().collect();
+        let (oldest, ..) = slots.select_nth_unstable_by_key(CONNECTIONS_MAX / 8, age);
+        let mut slots = oldest.to_vec();
         slots.sort_by_key(age);
-        slots.truncate(CONNECTIONS_MAX / 8);
         let is_open = |slot: &&usize| self.flows[**slot].as_ref().is_some_and(|flow| !flow.connection.is_closed());
         let open = slots.iter().filter(is_open).count() as u64;
         if open > 0 {
@@ -196,7 +197,8 @@ impl Flow {
             let next = segment.seq.wrapping_add(1);
             return match self.initial[way as usize] {
                 Some(initial) => initial != segment.seq,
-                None => self.assembler.distance(way, next).is_some_and(|distance| distance > 0),
+                // One a little behind what was seen is late in the capture; a later connection's lies ahead (RFC 6528, section 3).
+                None => self.assembler.lead(way, next).is_some_and(|lead| lead > 0 || lead < -(NEAR_BYTES_MAX as i64)),
             };
         }
         let over = self.connection.is_closed() || at - self.last_at > IDLE_NS;
@@ -204,7 +206,7 @@ impl Flow {
     }
 
     fn is_far(&self, way: Way, segment: &Segment<'_>) -> bool {
-        self.assembler.distance(way, segment.seq).is_some_and(|distance| distance > NEAR_BYTES_MAX)
+        self.assembler.lead(way, segment.seq).is_some_and(|lead| lead.unsigned_abs() > NEAR_BYTES_MAX)
     }
 
     fn take(&mut self, at: TraceNs, segment: &Segment<'_>, shared: &mut Shared) {

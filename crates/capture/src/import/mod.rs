@@ -119,6 +119,7 @@ fn read(
     batches.send(&mut emit);
     progress(batches.progress(&sources));
     let decoded = decoder.finish();
+    loss.exchanges = std::mem::take(&mut emit.loss);
     loss.packets_read = sources.packets();
     loss.packets_decoded = decoded.packets;
     loss.packets_dropped = decoded.dropped();

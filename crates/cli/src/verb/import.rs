@@ -110,6 +110,9 @@ fn account(output: &Path, meta: &TraceMeta) -> String {
             "bytes: {} put in order, {} missing, {} seen twice",
             loss.bytes_reassembled, loss.bytes_missing, loss.bytes_repeated
         ));
+        let (incomplete, lost) = (loss.exchanges.incomplete, loss.exchanges.lost);
+        let whole = meta.exchanges.saturating_sub(incomplete);
+        lines.push(format!("exchanges: {whole} whole, {incomplete} incomplete, {lost} lost with their requests"));
         lines.extend(loss.undecoded.iter().map(|(what, lost)| {
             let (connections, packets) = (lost.connections, lost.packets);
             let (up, down) = (lost.client_bytes, lost.server_bytes);

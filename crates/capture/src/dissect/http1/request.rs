@@ -19,6 +19,8 @@ pub(in crate::dissect) struct Pending {
     answered: bool,
     /// The headers of an answer that changed the protocol.
     change: Option<Vec<Header>>,
+    /// For a request whose head was not captured: the rows before it.
+    unseen: Option<u32>,
 }
 
 impl Pending {
@@ -45,7 +47,26 @@ impl Pending {
 
     /// A request of whatever HTTP, as far as its head goes.
     pub fn new(exchange: Exchange) -> Self {
-        Self { exchange, body: Vec::new(), rule: None, interim_bytes: 0, ended: false, answered: false, change: None }
+        Self {
+            exchange,
+            body: Vec::new(),
+            rule: None,
+            interim_bytes: 0,
+            ended: false,
+            answered: false,
+            change: None,
+            unseen: None,
+        }
+    }
+
+    /// A request that lies in a hole found `at`: it takes its answer, and becomes no row.
+    pub fn unseen(about: &Connection, at: TraceNs) -> Self {
+        Self { ended: true, unseen: Some(about.rows), ..Self::new(Exchange { at, ..Exchange::default() }) }
+    }
+
+    /// The rows before it, if its head was not captured.
+    pub fn rows_before_unseen(&self) -> Option<u32> {
+        self.unseen
     }
 
     /// A request that is over, whose real answer comes behind the one that changed the protocol.
