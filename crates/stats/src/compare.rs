@@ -12,7 +12,7 @@ mod verdict;
 
 pub use batch::{BATCHES, batch_log_quantiles, batch_of, batch_quantile};
 pub use rank::{cliffs_delta, mann_whitney, shift_interval, superiority};
-pub use shift::{QuantileShift, harrell_davis, median_interval, quantile_shifts, shift_between};
+pub use shift::{harrell_davis, median_interval, shift_between};
 pub use signs::{paired_shift_interval, sign_flip};
 pub use verdict::{Comparison, Design, Effect, Outcome, RUNS_MIN, Worse, judge};
 

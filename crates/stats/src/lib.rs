@@ -9,6 +9,7 @@ pub mod changepoint;
 pub mod compare;
 mod counts;
 pub mod daily;
+mod dependence;
 pub mod distance;
 pub mod fidelity;
 pub mod fit;

@@ -1,6 +1,6 @@
 //! Shares: exact intervals, intervals of events that come in bursts, and whether two shares differ.
 
-use crate::order::design_effect;
+use crate::dependence::design_effect;
 use crate::probability::{beta_cdf, bisect};
 use crate::sample::Interval;
 
@@ -21,7 +21,7 @@ pub fn interval(hits: f64, n: f64, confidence: f64) -> Interval {
 #[must_use]
 pub fn of_dependent(observed: &[i64], confidence: f64) -> Option<Interval> {
     let (n, hits) = (observed.len() as f64, observed.iter().filter(|one| **one > 0).count() as f64);
-    let effect = design_effect(observed, 0);
+    let effect = design_effect(observed, 0, confidence);
     (n > 0.0).then(|| Interval { value: hits / n, ..interval(hits / effect, n / effect, confidence) })
 }
 

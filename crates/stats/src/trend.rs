@@ -97,7 +97,8 @@ pub fn hamed_rao(y: &[f64]) -> Option<MannKendall> {
     const SIGNIFICANT_Z: f64 = 1.959_963_984_540_054;
     let plain = mann_kendall(y)?;
     let n = y.len() as f64;
-    let x: Vec<f64> = (0..y.len()).map(|i| i as f64).collect();
+    // Times from 1 on, as in the paper: where many points lie on one line, rounding decides which residuals are ties.
+    let x: Vec<f64> = (1..=y.len()).map(|i| i as f64).collect();
     let slope = theil_sen(&x, y, 0.95)?.slope;
     let detrended: Vec<f64> = x.iter().zip(y).map(|(x, y)| y - slope * x).collect();
     let ranks = midranks(&detrended);

@@ -196,7 +196,7 @@ fn named(run: &Run, figures: &[Figure]) -> Result<BTreeMap<String, Sample>> {
         };
         let mut gathering = Gathering::new(span(&totals));
         scan(&part, |_, _, seen, _| gathering.add(seen))?;
-        named.insert(figure.name.clone(), gathering.measure(&levels).0);
+        named.insert(figure.name.clone(), gathering.measure(&levels, false).0);
     }
     Ok(named)
 }
@@ -224,7 +224,11 @@ fn measure(run: &Run, totals: &Totals) -> Result<Measured> {
             connects.add(&Seen { answered_ns: Some(seen.due_ns + connect_ns), ..*seen });
         }
     })?;
-    Ok(Measured { all: all.measure(LEVELS).0, groups: groups.measure(), connect_ns: connects.measure(GROUP_LEVELS).0.values_ns })
+    Ok(Measured {
+        all: all.measure(LEVELS, true).0,
+        groups: groups.measure(),
+        connect_ns: connects.measure(GROUP_LEVELS, false).0.values_ns,
+    })
 }
 
 /// Hands collection, operation, what samples need and the time to connect of every outcome on.
@@ -304,7 +308,7 @@ impl Groups {
     fn measure(mut self) -> Vec<Group> {
         self.list.sort_by(|a, b| (b.2.requests(), &a.0, &a.1).cmp(&(a.2.requests(), &b.0, &b.1)));
         let measured = |(collection, operation, gathering): (String, String, Gathering)| {
-            let (sample, sorted) = gathering.measure(GROUP_LEVELS);
+            let (sample, sorted) = gathering.measure(GROUP_LEVELS, false);
             Group { collection, operation, sample, histogram: Histogram::of_sorted(&sorted) }
         };
         self.list.into_iter().map(measured).collect()

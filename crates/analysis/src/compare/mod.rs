@@ -285,13 +285,18 @@ impl Found {
         figure.measure != Measure::ErrorRate || runs.any(|run| figure.values(run).run.is_some_and(|share| share > 0.0))
     }
 
-    /// How far each quantile has shifted: of runs, or of stretches, as the test has it.
+    /// How far each quantile has shifted: of runs, or of stretches, as the test has it (the shift function of Doksum 1974, Ann. Stat. 2(2), by
+    /// Harrell & Davis's quantiles as in Wilcox 1995, Br. J. Math. Stat. Psychol. 48).
     fn shifts(&self) -> Vec<Shift> {
         let design = self.test.design;
         let logs = |runs: &[Digest], place: usize| -> Option<Vec<f64>> {
             let values: Vec<Option<i64>> = match self.test.basis {
-                Basis::Runs => runs.iter().map(|run| run.all.values_ns[place]).collect(),
-                Basis::Stretches => runs.iter().flat_map(|run| &run.all.stretches).map(|one| one.values_ns[place]).collect(),
+                Basis::Runs => runs.iter().map(|run| run.all.smooth_ns.get(place).copied().flatten()).collect(),
+                Basis::Stretches => runs
+                    .iter()
+                    .flat_map(|run| &run.all.stretches)
+                    .map(|one| one.smooth_ns.get(place).copied().flatten())
+                    .collect(),
             };
             values.into_iter().map(|value| value.filter(|ns| *ns > 0).map(|ns| libm::log(ns as f64))).collect()
         };

@@ -1,7 +1,7 @@
 //! Requests measured together: once as a whole, and once more in stretches of equal time, which stand in for runs where there is but one.
 
 use serde::{Deserialize, Serialize};
-use stats::compare::{BATCHES, batch_of, batch_quantile};
+use stats::compare::{BATCHES, batch_of, batch_quantile, harrell_davis};
 use stats::order;
 
 use crate::distribution::CONFIDENCE;
@@ -26,6 +26,9 @@ pub struct Sample {
     pub levels: Vec<f64>,
     /// The nearest rank at each level; `None` where the sample is too small for an interval at all.
     pub values_ns: Vec<Option<i64>>,
+    /// Harrell & Davis's quantiles at [`LEVELS`], rounded, where they were asked for; `None` where `values_ns` is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smooth_ns: Vec<Option<i64>>,
     /// The same in stretches of equal time.
     pub stretches: Vec<Stretch>,
 }
@@ -45,6 +48,9 @@ pub struct Stretch {
     pub came: u64,
     /// Quantiles at the sample's levels; `None` where there are too few answers for an upper bound.
     pub values_ns: Vec<Option<i64>>,
+    /// Harrell & Davis's at [`LEVELS`], likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smooth_ns: Vec<Option<i64>>,
 }
 
 /// When a run began and ended: instants in ns since run start.
@@ -103,12 +109,15 @@ impl Gathering {
         self.stretches.iter().map(|stretch| stretch.requests).sum()
     }
 
-    /// Sorts the answers and measures them at these levels; hands the sorted response times on.
-    pub fn measure(mut self, levels: &[f64]) -> (Sample, Vec<i64>) {
+    /// Sorts the answers and measures them at these levels, and with `smooth` by Harrell & Davis at [`LEVELS`] as well; hands the sorted
+    /// response times on.
+    pub fn measure(mut self, levels: &[f64], smooth: bool) -> (Sample, Vec<i64>) {
+        let smooth = if smooth { LEVELS } else { &[] };
         let mut sorted = Vec::with_capacity(self.responses_ns.iter().map(Vec::len).sum());
         for (stretch, mut values) in self.stretches.iter_mut().zip(self.responses_ns) {
             values.sort_unstable();
             stretch.values_ns = levels.iter().map(|level| batch_quantile(&values, *level)).collect();
+            stretch.smooth_ns = smooth.iter().map(|level| smoothed(&values, *level, batch_quantile)).collect();
             sorted.append(&mut values);
         }
         // Twenty sorted pieces: a sort that finds them merges.
@@ -122,6 +131,7 @@ impl Gathering {
             seconds: (self.span.last_done_ns - self.span.first_due_ns) as f64 / 1e9,
             levels: levels.to_vec(),
             values_ns: levels.iter().map(|level| sufficient(&sorted, *level)).collect(),
+            smooth_ns: smooth.iter().map(|level| smoothed(&sorted, *level, sufficient)).collect(),
             stretches: self.stretches,
         };
         (sample, sorted)
@@ -131,6 +141,12 @@ impl Gathering {
 /// The nearest rank, where the sample is large enough for a two-sided interval.
 fn sufficient(sorted: &[i64], level: f64) -> Option<i64> {
     order::quantile(sorted, level).filter(|_| sorted.len() >= order::samples_min_two_sided(level, CONFIDENCE))
+}
+
+/// Harrell & Davis's quantile, where there are enough answers for the nearest rank.
+fn smoothed(sorted: &[i64], level: f64, nearest: impl Fn(&[i64], f64) -> Option<i64>) -> Option<i64> {
+    nearest(sorted, level)?;
+    harrell_davis(sorted, level).map(|ns| ns.round() as i64)
 }
 
 impl Sample {
@@ -171,7 +187,7 @@ mod tests {
             let seen = Seen { due_ns, answered_ns: (due_ns % 100 != 0).then_some(due_ns + response_ns), ok: due_ns % 50 != 0 };
             gathering.add(&seen);
         }
-        let (sample, sorted) = gathering.measure(&[0.5, 0.99]);
+        let (sample, sorted) = gathering.measure(&[0.5, 0.99], false);
         assert_eq!((sample.requests, sample.ok, sample.answered), (40_000, 39_200, 39_600));
         assert_eq!(sorted.len(), 39_600);
         assert_eq!(sample.values_ns, [Some(10), Some(20)]);
@@ -191,9 +207,10 @@ mod tests {
         let span = Span { first_due_ns: 0, last_due_ns: 199, last_done_ns: 300 };
         let mut gathering = Gathering::new(span);
         (0..200).for_each(|due_ns| gathering.add(&Seen { due_ns, answered_ns: Some(due_ns + 7), ok: true }));
-        let (sample, _) = gathering.measure(LEVELS);
+        let (sample, _) = gathering.measure(LEVELS, true);
         assert_eq!((sample.at(0.5), sample.at(0.95), sample.at(0.99)), (Some(7), Some(7), None), "p99 needs 368");
         assert_eq!(sample.stretches[3].values_ns[8], None, "10 values are too few for p90, which needs 29");
         assert_eq!(sample.stretches[3].values_ns[4], Some(7), "p50 needs 5");
+        assert_eq!(sample.smooth_ns, sample.values_ns, "all are alike");
     }
 }

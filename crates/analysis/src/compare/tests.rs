@@ -32,7 +32,7 @@ fn run(load: f64, requests: usize, slower: f64, rng: &mut Rng) -> Digest {
     for ((due_ns, done_ns), failed) in &outcomes {
         gathering.add(&Seen { due_ns: *due_ns, answered_ns: Some(*done_ns), ok: !failed });
     }
-    let (all, sorted) = gathering.measure(LEVELS);
+    let (all, sorted) = gathering.measure(LEVELS, true);
     let histogram = Histogram::of_sorted(&sorted);
     let (collection, operation) = ("c".to_owned(), "GET".to_owned());
     let failed = all.requests - all.ok;

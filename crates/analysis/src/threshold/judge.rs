@@ -268,7 +268,7 @@ pub(super) fn quantile(within: &Within<'_>, time: &'static Time, p: f64) -> Resu
     };
     let value = value as f64;
     let interval = ends.map(|(low, high)| Interval { value, low: low as f64, high: high as f64 });
-    let note = if ends.is_none() { "its values depend on one another too much for an interval" } else { "" };
+    let note = if ends.is_none() { "its values are too few, or depend on one another too much, for an interval" } else { "" };
     Ok(Measured { value: Some(value), interval, samples: n as u64, note: note.to_owned(), ..Measured::default() })
 }
 

@@ -1,5 +1,4 @@
 use super::*;
-use crate::sample::sorted;
 use crate::{Interval, Rng};
 use proptest::prelude::*;
 
@@ -201,9 +200,25 @@ fn shifted_samples_compare_as_in_perfolizer() {
     for (t, expected) in [(-10.0, 242.0), (-5.0, 197.0), (0.0, 163.0), (5.0, 123.0), (10.0, 88.0)] {
         assert_eq!(shifted(&x20, &y20, t).0, expected);
     }
-    near(shifted(&x10, &y10, -30.0).1, 2.0 * 0.000_525_016_8, 1e-6);
-    near(shifted(&x10, &y10, -15.0).1, 2.0 * 0.026_212_95, 1e-6);
-    near(shifted(&x20, &y20, -10.0).1, 2.0 * 0.132_415_9, 1e-6);
+    // SciPy's mannwhitneyu, exact and two-sided; the least p of each list is twice the one-sided one that Perfolizer's table has.
+    for (t, p) in [
+        (-30.0, 0.001_050_033_6),
+        (-15.0, 0.052_425_902_3),
+        (0.0, 0.853_428_305_4),
+        (15.0, 0.063_012_838_6),
+        (30.0, 0.002_879_473_5),
+    ] {
+        near(shifted(&x10, &y10, t).1, p, 1e-7);
+    }
+    for (t, p) in [
+        (-10.0, 0.264_831_806_3),
+        (-5.0, 0.946_695_468_9),
+        (0.0, 0.327_261_835_5),
+        (5.0, 0.037_519_175_0),
+        (10.0, 0.001_957_124_5),
+    ] {
+        near(shifted(&x20, &y20, t).1, p, 1e-7);
+    }
     assert_eq!(shifted(&x30, &y40, -2.0).0, 897.0);
     near(shifted(&x30, &y40, -1.5).1, 2.0 * 0.025_239_63, 0.05);
 }
@@ -232,7 +247,7 @@ fn medians_have_the_interval_of_benchstat() {
 /// Perfolizer's tests, after Hmisc's hdquantile.
 #[test]
 fn harrell_davis_is_that_of_hmisc() {
-    let values = [0.0, 25.0, 50.0, 75.0, 100.0];
+    let values = [0, 25, 50, 75, 100];
     for (p, expected) in [
         (0.1, 4.812_909_47),
         (0.2, 13.744_360_77),
@@ -245,12 +260,29 @@ fn harrell_davis_is_that_of_hmisc() {
     }
     // SciPy's mstats.hdquantiles.
     for (p, expected) in [(0.1, 1.630_336_85), (0.5, 8.815_339_33), (0.95, 20.722_821_86)] {
-        near(harrell_davis(&[1.0, 3.0, 4.0, 9.0, 11.0, 20.0, 21.0], p).expect("a quantile"), expected, 1e-8);
+        near(harrell_davis(&[1, 3, 4, 9, 11, 20, 21], p).expect("a quantile"), expected, 1e-8);
     }
     assert_eq!((harrell_davis(&[], 0.5), harrell_davis(&values, 1.0)), (None, None));
-    // A large sample, of which only the weights around np are added up, has a quantile next to the order statistic.
-    let many: Vec<f64> = (0..50_000).map(f64::from).collect();
-    near(harrell_davis(&many, 0.99).expect("a quantile"), 49_499.5, 1e-5);
+}
+
+/// SciPy's mstats.hdquantiles of i⁴ mod 1 000 003, sorted, on either side of the size from which weights are densities.
+#[test]
+fn harrell_davis_of_many_values_is_that_of_scipy() {
+    for (n, p, expected) in [
+        (300, 0.5, 454255.974320),
+        (300, 0.9, 906724.485059),
+        (350, 0.5, 458629.469358),
+        (2000, 0.5, 506313.321047),
+        (2000, 0.9, 903875.400449),
+        (2000, 0.95, 949753.532184),
+        (20000, 0.1, 99663.403046),
+        (20000, 0.99, 990068.856314),
+        (20000, 0.999, 999039.462757),
+    ] {
+        let mut values: Vec<i64> = (1..=n).map(|i: i64| i * i % 1_000_003 * (i * i % 1_000_003) % 1_000_003).collect();
+        values.sort_unstable();
+        near(harrell_davis(&values, p).expect("a quantile"), expected, 1e-6);
+    }
 }
 
 /// By hand, and by SciPy's false_discovery_control.
@@ -308,23 +340,20 @@ fn shift_intervals_hold_the_shift() {
 
 #[test]
 fn a_shift_of_the_tail_shows_at_its_quantiles() {
-    let run = |seed: u64, slow_tail: f64| {
+    let run = |seed: u64, slow_tail: f64, p: f64| {
         let mut rng = Rng::stream(seed, "run");
-        let values: Vec<f64> = (0..400).map(|i| if i % 10 == 0 { 5.0 + slow_tail } else { 1.0 } + 0.1 * rng.uniform()).collect();
-        sorted(&values)
+        let value = |i: i64| if i % 10 == 0 { 5000.0 + slow_tail } else { 1000.0 } + 100.0 * rng.uniform();
+        let mut values: Vec<i64> = (0..400).map(value).map(|ns| ns as i64).collect();
+        values.sort_unstable();
+        harrell_davis(&values, p).expect("a quantile")
     };
-    let before: Vec<Vec<f64>> = (0..8).map(|seed| run(seed, 0.0)).collect();
-    let after: Vec<Vec<f64>> = (8..16).map(|seed| run(seed, 2.0)).collect();
-    let (before, after): (Vec<&[f64]>, Vec<&[f64]>) =
-        (before.iter().map(|r| &r[..]).collect(), after.iter().map(|r| &r[..]).collect());
+    let runs = |seeds: std::ops::Range<u64>, slow_tail, p| seeds.map(|seed| run(seed, slow_tail, p)).collect::<Vec<f64>>();
     for design in [Design::Independent, Design::Paired] {
-        let found = quantile_shifts(&before, &after, design, &[0.5, 0.97], 0.95).expect("sound");
-        let (middle, tail) = (found[0].shift.expect("enough"), found[1].shift.expect("enough"));
-        assert!(middle.low < 0.0 && middle.high > 0.0 && tail.low > 1.9 && tail.high < 2.1, "{found:?}");
+        let shift = |p| shift_between(&runs(0..8, 0.0, p), &runs(8..16, 2000.0, p), design, 0.95).expect("enough");
+        let (middle, tail) = (shift(0.5), shift(0.97));
+        assert!(middle.low < 0.0 && middle.high > 0.0 && tail.low > 1900.0 && tail.high < 2100.0, "{middle:?} {tail:?}");
     }
-    assert_eq!(quantile_shifts(&before[..7], &after, Design::Paired, &[0.5], 0.95), None);
-    let few = quantile_shifts(&before[..2], &after[..2], Design::Independent, &[0.5], 0.95).expect("sound");
-    assert_eq!(few[0].shift, None);
+    assert_eq!(shift_between(&[1.0; 2], &[2.0; 2], Design::Independent, 0.95), None);
 }
 
 #[test]
