@@ -148,9 +148,11 @@ mod tests {
         assert_eq!(found.mean_ns, Some(50_000.5));
         let values: Vec<_> = found.quantiles.iter().map(|q| q.value_ns).collect();
         assert_eq!(values, [50_000, 90_000, 95_000, 99_000, 99_900].map(Some));
-        // Order statistics of independent values: by SciPy's binomial distribution p99.9 of n = 1e5 lies between ranks 99880 and 99920.
+        // Order statistics of independent values: by SciPy's binomial distribution p99.9 of n = 1e5 lies between ranks 99880 and 99920. That
+        // these are independent is itself told by 100 values above it, for which the interval is up to a tenth wider.
         let p999 = found.at(0.999).expect("enough values");
-        assert_eq!((p999.low_ns, p999.high_ns), (Some(99_880), Some(99_920)));
+        let (low, high) = p999.low_ns.zip(p999.high_ns).expect("an interval");
+        assert!(low <= 99_880 && high >= 99_920 && high - low <= 44, "{low} to {high}");
     }
 
     #[test]

@@ -144,6 +144,24 @@ fn a_leak_tells_when_it_hits_its_ceiling() {
     assert_eq!(growth(&leak, 10.0, &small).expect("enough").kind, GrowthKind::Steady);
 }
 
+/// 24 medians: Kendall's S by hand decides, and each of the other rules on its own.
+#[test]
+fn each_rule_of_growth_can_say_no() {
+    let medians = GrowthLimits { drift_share_min: 0.0, ceiling: None, per_bin_min: 1 };
+    let kind = |of: &dyn Fn(i32) -> f64| growth(&(0..24).map(of).collect::<Vec<f64>>(), 1.0, &medians).expect("enough").kind;
+    // Two rising halves, the second two steps lower: S = 2·66 + 55 − 89 = 98, p = 0.016, and Sen's interval is above 0.
+    let twice = |i: i32| 1000.0 + f64::from(i % 12) - if i < 12 { 0.0 } else { 1.5 };
+    assert_eq!(kind(&twice), GrowthKind::Steady, "p has to be below 0.01");
+    let bend = |i: i32| 1000.0 + 10.0 * f64::from(i.min(14)) - 3.0 * f64::from((i - 14).max(0));
+    assert_eq!(kind(&bend), GrowthKind::Steady, "the second half falls");
+    let wave = |i: i32| 1000.0 + 20.0 * f64::from(i) + 60.0 * (std::f64::consts::TAU * f64::from(i) / 12.0).sin();
+    assert_eq!(kind(&wave), GrowthKind::SuspectGrowing, "neighbours hang together");
+    assert_eq!(kind(&|i| -wave(i)), GrowthKind::SuspectFalling);
+    // Levels 300 apart with the same noise on either: 64 350 is left over by the step (24·143/12·15²), 3 times as much by a line.
+    let noisy_step = |i: i32| if i < 12 { 1000.0 } else { 1300.0 } + 15.0 * (f64::from(i * 7 % 12) - 5.5);
+    assert_eq!(kind(&noisy_step), GrowthKind::Stepped);
+}
+
 #[test]
 fn a_step_is_not_a_leak() {
     let values: Vec<f64> = (0..720).map(|i| if i < 300 { 1000.0 } else { 1300.0 } + f64::from(i % 11)).collect();
