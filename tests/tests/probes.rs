@@ -344,6 +344,8 @@ cpu = [int(x) for x in open('/proc/stat').readline().split()[1:]]
 memory = {line.split(':')[0]: int(line.split()[1]) for line in open('/proc/meminfo')}
 lo = [line.split(':')[1].split() for line in open('/proc/net/dev') if line.strip().startswith('lo:')][0]
 print((cpu[0] + cpu[1] + cpu[2] + cpu[5] + cpu[6]) / os.sysconf('SC_CLK_TCK'), memory['MemTotal'] * 1024, lo[0])
+for disk in sorted(os.listdir('/sys/block')):
+    print(int(open('/sys/block/' + disk + '/stat').read().split()[9]) / 1e3)
 ";
     let look =
         || -> Vec<f64> { python_says(&python, script, &[]).split_whitespace().map(|figure| figure.parse().unwrap()).collect() };
@@ -360,6 +362,16 @@ print((cpu[0] + cpu[1] + cpu[2] + cpu[5] + cpu[6]) / os.sysconf('SC_CLK_TCK'), m
         assert!(before[place] <= first && last <= after[place] && last > first, "{name}: {before:?} {first} {last} {after:?}");
     }
     assert_eq!(seen("memory_bytes")[0].1, after[1]);
+    let mut disks: Vec<String> =
+        std::fs::read_dir("/sys/block").unwrap().map(|disk| disk.unwrap().file_name().into_string().unwrap()).collect();
+    disks.sort();
+    for (place, disk) in (3..).zip(&disks) {
+        let Some((_, busy_s)) = seen(&format!("disk_busy_s{{disk=\"{disk}\"}}")).last().copied() else { continue };
+        assert!(before[place] <= busy_s && busy_s <= after[place], "{disk}: {before:?} {busy_s} {after:?}");
+        let shares = seen(&format!("disk_busy_share{{disk=\"{disk}\"}}"));
+        // The kernel counts in its own ticks, so that a share may pass 1 by one of them.
+        assert!(shares.len() > 4 && shares.iter().all(|(_, share)| (0.0..1.1).contains(share)), "{disk}: {shares:?}");
+    }
     let own = series(&rows, "generator", "cpu_s");
     assert!(own.len() > 5 && own[own.len() - 1].1 < 60.0);
     // Ticks are absolute: none of them drifts from its multiple of the interval.

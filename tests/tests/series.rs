@@ -53,6 +53,39 @@ fn one_target_is_repeated() {
     assert_eq!(json(&out.join("run-02/run.json"))["figures"]["counts"]["outcomes"], 30);
 }
 
+/// Every run of a series is a suite of its own, and a folder of them is judged as its runs are.
+#[test]
+fn a_series_is_judged_run_by_run() {
+    let (dir, trace) = synthesized(400, 400);
+    let (good, bad, out) = (queue(&[]), queue(&["--error-rate", "0.5"]), dir.path().join("ab"));
+    let (against, junit) = (format!("good={},bad={}", good.url(), bad.url()), dir.path().join("junit.xml"));
+    let words =
+        ["replay", text(&trace), "--no-check", "--against", &against, "--repeat", "2", "--speed", "max", "-o", text(&out)];
+    let asked = ["--threshold", "error_rate<1%", "--threshold", "count>=400", "--junit", text(&junit)];
+    let said = run(&[&words[..], &asked].concat()).expect_code(1).out;
+    assert_eq!(said.matches("Thresholds: 2 of 2 hold").count(), 2, "{said}");
+    assert_eq!(said.matches("Thresholds: 1 of 2 hold").count(), 2, "{said}");
+    let suites = |path: &Path| -> Vec<String> {
+        let xml = std::fs::read_to_string(path).expect("a file");
+        assert!(xml.contains("<testsuites name=\"rehearsal\" tests=\"12\" failures=\"2\" errors=\"0\" skipped=\"0\""), "{xml}");
+        let suites = xml.lines().filter_map(|line| line.trim().strip_prefix("<testsuite name=\""));
+        suites.map(|line| line.replace('"', "")).collect()
+    };
+    let replayed = suites(&junit);
+    assert_eq!(replayed.iter().filter(|suite| suite.starts_with("good tests=3 failures=0")).count(), 2, "{replayed:?}");
+    assert_eq!(replayed.iter().filter(|suite| suite.starts_with("bad tests=3 failures=1")).count(), 2, "{replayed:?}");
+    // Without a threshold given again, each run is held against those that it was made with.
+    let again = dir.path().join("again.xml");
+    let said = run(&["report", text(&out), "--junit", text(&again)]).expect_code(1).out;
+    assert!(said.contains("Thresholds: 6 of 8 hold") && said.contains("FAIL: 2 of 4 runs failed or invalid: bad-0"), "{said}");
+    assert_eq!(suites(&again).iter().filter(|suite| suite.starts_with("bad-0") && suite.contains("failures=1")).count(), 2);
+    // From the folder above it is one line with the worst verdict of its runs.
+    let said = run(&["report", text(dir.path()), "--threshold", "error_rate<90%", "--json"]).expect_done().out;
+    let found: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!((&found["entries"][0]["kind"], &found["entries"][0]["verdict"]), (&json!("Series"), &json!("PASS")));
+    run(&["report", text(&out), "--demand", "500/s"]).expect_sentence(2, &["these are of 2 targets"]);
+}
+
 #[test]
 fn a_run_that_is_aborted_is_the_last() {
     let (dir, trace) = synthesized(20_000, 400);

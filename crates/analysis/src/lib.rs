@@ -171,25 +171,18 @@ impl Analysis {
         Ok(analysis)
     }
 
-    /// The same with the run held against thresholds.
+    /// The same with the run held against thresholds, and breaking points looked for within them and these limits.
     ///
     /// # Errors
-    /// [`Error::Outcomes`] when a part is damaged.
-    pub fn held(self, run: &Run, thresholds: &threshold::Thresholds) -> Result<Self> {
+    /// [`Error::Outcomes`] when a part is damaged, [`Error::Asked`] where the run cannot be held against one of the limits.
+    pub fn held(self, run: &Run, thresholds: &threshold::Thresholds, limits: &[breaking::Asked]) -> Result<Self> {
         let judged = thresholds.judge(run, &self)?;
-        let breaking = breaking::Breaking::of_run(&self, &breaking::limits_of(thresholds, &self));
-        Ok(Self { thresholds: judged, breaking, ..self })
-    }
-
-    /// The same with breaking points looked for within these limits, too.
-    ///
-    /// # Errors
-    /// [`Error::Asked`] where the run cannot be held against one of them.
-    pub fn within(self, thresholds: &threshold::Thresholds, limits: &[breaking::Asked]) -> Result<Self> {
+        let of_scope = |scope: &scope::Scope| steps::Steps::of_scope(run, &self, scope);
+        let mut all = breaking::limits_of(thresholds, &self.steps, Some(&self), of_scope)?;
         let refused = |reason| Error::Asked { option: "--limit", reason };
-        let asked: Vec<breaking::Limit> =
-            limits.iter().map(|limit| limit.limit(&self).map_err(refused)).collect::<Result<_>>()?;
-        let limits = [breaking::limits_of(thresholds, &self), asked].concat();
-        Ok(Self { breaking: breaking::Breaking::of_run(&self, &limits), ..self })
+        for limit in limits {
+            all.push(limit.limit(&self).map_err(refused)?);
+        }
+        Ok(Self { thresholds: judged, breaking: breaking::Breaking::of_run(&self, &all), ..self })
     }
 }

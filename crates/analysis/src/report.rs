@@ -75,10 +75,7 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     }
     let run = Run::open(dir)?;
     let thresholds = options.thresholds.clone().over(Thresholds::of_run(&run.info)?);
-    let mut analysis = Analysis::new(&run)?.held(&run, &thresholds)?;
-    if !options.limits.is_empty() {
-        analysis = analysis.within(&thresholds, &options.limits)?;
-    }
+    let mut analysis = Analysis::new(&run)?.held(&run, &thresholds, &options.limits)?;
     analysis.capacity = Capacity::of_run(&analysis, &options.capacity)?;
     let page = page(&analysis);
     let out = options.out.as_deref().unwrap_or(dir);

@@ -3,10 +3,13 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod made;
 
-use analysis::Analysis;
 use analysis::breaking::{Asked, Bracket, Limit};
+use analysis::capacity::{Capacity, Question, Rate};
+use analysis::chart::{Picture, charts};
 use analysis::finding::{Finding, Verdict, findings};
+use analysis::index::index;
 use analysis::threshold::Thresholds;
+use analysis::{Analysis, ReportOptions};
 use made::{Levels, Request, S, asked, open, poisson, serve, write};
 use serde_json::{Value, json};
 use stats::Rng;
@@ -119,6 +122,118 @@ fn a_staircase_brackets_the_rate_at_which_a_percentile_passes_its_limit() {
     });
     let held = held.count();
     assert!(held >= 19, "{held} of 20");
+}
+
+/// Every other request is a search, served by a queue of its own that bears 100/s: p99 passes 100 ms between 60/s and 120/s of searches, twice as
+/// many of all, and the other requests never wait. What is scoped by a phase is judged in that alone.
+#[test]
+fn thresholds_of_an_operation_or_a_phase_are_judged_by_the_steps_that_have_them() {
+    const LEVELS: Levels<'static> = &[("a", 60.0, 20), ("b", 120.0, 20), ("c", 180.0, 20), ("d", 240.0, 20)];
+    let (mut searches, mut gets): (Vec<Request>, Vec<Request>) = (Vec::new(), Vec::new());
+    for (number, request) in poisson(LEVELS, 8).into_iter().enumerate() {
+        if number % 2 == 0 { searches.push(Request { operation: "search", ..request }) } else { gets.push(request) }
+    }
+    serve(&mut searches, 1, |_| 0.01);
+    serve(&mut gets, 4, |_| 0.001);
+    let mut requests = [searches, gets].concat();
+    requests.sort_by_key(|request| request.due_ns);
+    let mut asked = asked(LEVELS);
+    let words =
+        ["p99{operation=search}<100ms", "p99{operation=GET}<100ms", "p99{operation=search,phase=d}<100ms", "p90{phase=b}<1ms"];
+    asked["thresholds"] = json!(words);
+    let analysis = analyse(&requests, asked);
+    let all = &analysis.breaking.as_ref().unwrap().all;
+    let [search, get, in_d, in_b] = words.map(|name| all.limits.iter().find(|bracket| bracket.limit.name == name).expect(name));
+    let steps = |bracket: &Bracket| [&bracket.held, &bracket.missed].map(|place| place.as_ref().map(|place| place.step.clone()));
+    let [held, missed] = steps(search);
+    assert!(held.as_deref() == Some("b") && ["c", "d"].contains(&missed.as_deref().unwrap()), "{search:?}");
+    let offered = |name: &str| analysis.steps.all.iter().find(|step| step.name == name).unwrap().offered_per_s;
+    assert_eq!(search.low, offered("b"), "the load is that of all requests");
+    assert_eq!((get.high, get.judged), (None, 4));
+    assert_eq!((steps(in_d), in_d.judged), ([None, Some("d".to_owned())], 1));
+    assert_eq!((steps(in_b), in_b.judged), ([None, Some("b".to_owned())], 1));
+}
+
+/// A target that serves 200/s up to 200/s and half of it beyond: what it answers falls below 150/s only there. At 100/s nobody asked for 150/s.
+#[test]
+fn floors_are_judged_where_enough_was_asked_for() {
+    const LEVELS: Levels<'static> = &[("a", 100.0, 20), ("b", 190.0, 20), ("c", 400.0, 20)];
+    let mut requests = poisson(LEVELS, 3);
+    serve(&mut requests, 1, |request| if request.phase == "c" { 2.0 / SERVED_PER_S } else { 1.0 / SERVED_PER_S });
+    let mut asked = asked(LEVELS);
+    asked["thresholds"] = json!(["goodput>150/s", "throughput>150/s", "throughput<1000/s"]);
+    let analysis = analyse(&requests, asked);
+    let all = &analysis.breaking.as_ref().unwrap().all;
+    for name in ["goodput>150/s", "throughput>150/s"] {
+        let bracket = all.limits.iter().find(|bracket| bracket.limit.name == name).expect(name);
+        let step = |place: &Option<analysis::breaking::Place>| place.as_ref().map(|place| place.step.clone());
+        assert_eq!((step(&bracket.held), step(&bracket.missed), bracket.judged), (Some("b".to_owned()), Some("c".to_owned()), 2));
+    }
+    assert!(!all.limits.iter().any(|bracket| bracket.limit.name == "throughput<1000/s"), "no limit of a target");
+}
+
+/// In an M/M/1 queue the median is ln 2/(µ − λ): the curve that is drawn stays within its band around that, and ends before the pole.
+#[test]
+fn the_curve_of_latency_by_load_is_that_of_the_queue() {
+    const LEVELS: Levels<'static> =
+        &[("a", 40.0, 60), ("b", 80.0, 60), ("c", 110.0, 60), ("d", 140.0, 60), ("e", 160.0, 60), ("f", 175.0, 60)];
+    let mut requests = poisson(LEVELS, 300);
+    queue(&mut requests, "M/M/1", 300);
+    let mut analysis = analyse(&requests, asked(LEVELS));
+    analysis.capacity = Capacity::of_run(&analysis, &Question::default()).expect("nothing is asked");
+    let drawn = charts(&analysis).into_iter().find(|drawn| drawn.name == "latency-by-load").expect("it is one of them");
+    let Ok(Picture::Plot(plot)) = drawn.picture else { panic!("{:?}", drawn.picture) };
+    let curve = plot.lines.iter().find(|line| line.name == "Median, as of a queue with 1 server").expect("a curve");
+    let band = plot.over.bands.iter().find(|band| band.name == "Median, 95 % confidence").expect("a band");
+    let mut told = 0;
+    for ((per_s, curve), band) in plot.xs.iter().zip(&curve.ys).zip(&band.ends) {
+        let (Some(curve), Some((low, high))) = (curve, band) else { continue };
+        let truth = std::f64::consts::LN_2 / (SERVED_PER_S - per_s) * 1e9;
+        // What leaves the picture is cut off at its edge.
+        assert!(low <= curve && curve <= high && *low <= truth && truth <= *high, "{per_s}: {low} {curve} {high} {truth}");
+        told += 1;
+    }
+    assert!(told > 30, "{told} of {}", plot.xs.len());
+    let medians = plot.lines.iter().find(|line| line.name == "Medians of steps").expect("points");
+    assert_eq!(medians.ys.iter().flatten().count(), 6);
+}
+
+/// Runs of one M/M/1 queue of 200/s at a rate each, as people make them who have no staircase.
+#[test]
+fn capacity_is_read_from_a_folder_of_runs_at_different_rates() {
+    let dir = tempfile::tempdir().unwrap();
+    let rates = [40.0, 80.0, 110.0, 140.0, 160.0, 175.0, 240.0];
+    for (rate, seed) in rates.into_iter().zip(500..) {
+        let mut requests = poisson(&[("", rate, 60)], seed);
+        queue(&mut requests, "M/M/1", seed);
+        let folder = dir.path().join(format!("at-{rate}"));
+        std::fs::create_dir(&folder).unwrap();
+        write(&folder, &requests, Value::Null);
+    }
+    let options = |words: &[&str]| {
+        let thresholds = Thresholds::new(words.iter().map(|word| word.parse().unwrap())).unwrap();
+        let capacity = Question { demand: Some(Rate(1000.0)), ..Question::default() };
+        ReportOptions { thresholds, capacity, ..ReportOptions::default() }
+    };
+    let made = index(dir.path(), &options(&["error_rate<1%"])).unwrap();
+    assert_eq!((made.overview.word.as_str(), made.entries), ("PASS", 7));
+    let found: Value = serde_json::from_str(&std::fs::read_to_string(dir.path().join("index.json")).unwrap()).unwrap();
+    let law = &found["capacity"]["laws"]["latency"];
+    let of = |member: &str| law[member].as_f64().expect(member);
+    assert!(of("capacity_low_per_s") <= SERVED_PER_S && SERVED_PER_S <= of("capacity_high_per_s"), "{law}");
+    let safe = &found["capacity"]["safe"];
+    let (borne, not) = (safe["per_s"].as_f64().unwrap(), safe["not_per_s"].as_f64().unwrap());
+    assert!((165.0..185.0).contains(&borne) && (225.0..255.0).contains(&not), "{safe}");
+    assert_eq!(safe["source"], "at-175");
+    assert_eq!(found["capacity"]["nodes"]["nodes"].as_f64(), Some((1000.0 / borne).ceil()));
+    let page = std::fs::read_to_string(made.html).unwrap();
+    assert!(page.contains("id=\"chart-latency-by-load\"") && page.contains("id=\"chart-nodes\""));
+    // Runs of another trace are of another load.
+    let other = dir.path().join("at-40");
+    let info = trace::read_run_info(&other).unwrap();
+    trace::write_run_info(&other, &trace::RunInfo { trace_hash: "01".to_owned(), ..info }).unwrap();
+    let said = index(dir.path(), &options(&[])).unwrap_err().to_string();
+    assert!(said.contains("these are of 2 traces"), "{said}");
 }
 
 /// Beyond 200/s one target answers as much as before, the other only half of it: what waits for more than a second fails.
@@ -292,7 +407,8 @@ fn the_collection_and_the_processors_that_end_first_are_named() {
     assert!(!signs.iter().any(|(what, _)| what.starts_with("quick")), "{signs:?}");
     // The core is full at step d (1.2 asked of it), and takes no more at e.
     assert!(signs.iter().any(|(what, step)| *what == "the target's processors" && *step == "d"), "{signs:?}");
-    let within = |limit: &str| analysis.clone().within(&Thresholds::default(), &[limit.parse::<Asked>().unwrap()]);
+    let run = open(dir.path()).0;
+    let within = |limit: &str| analysis.clone().held(&run, &Thresholds::default(), &[limit.parse::<Asked>().unwrap()]);
     let all = within("cpu=0.85").unwrap().breaking.unwrap().all;
     let bracket = all.limits.into_iter().find(|bracket| bracket.limit.name == "cpu=0.85").unwrap();
     assert_eq!((bracket.held.unwrap().step, bracket.missed.unwrap().step), ("b".to_owned(), "c".to_owned()));

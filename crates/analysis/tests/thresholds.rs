@@ -166,6 +166,59 @@ fn a_run_keeps_what_it_was_asked_and_a_report_has_the_last_say() {
     assert!(said.starts_with("run.json, asked.thresholds: `p95` is no threshold"), "{said}");
 }
 
+#[test]
+fn every_run_of_a_folder_is_held_against_the_thresholds() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let of = |name: &str| {
+        let folder = dir.path().join(name);
+        std::fs::create_dir(&folder).expect("room on the disk");
+        folder
+    };
+    let asked = serde_json::json!({ "thresholds": ["service_p50<9ms"] });
+    let info = RunInfo { asked, ..sample::info(REQUESTS, RunStatus::Complete) };
+    sample::write_run(&of("own"), &info, (0..REQUESTS).map(sample::outcome));
+    sample::sample_run(&of("plain"));
+    sample::late_run(&of("late"));
+    trace::write_run_info(&of("empty"), &sample::info(0, RunStatus::Running)).expect("room on the disk");
+    // Nothing asked: nothing judged.
+    let index = |options: &ReportOptions| analysis::index::index(dir.path(), options);
+    let made = index(&ReportOptions::default()).expect("a folder of runs");
+    assert_eq!((made.overview.word.as_str(), made.overview.exit_code(), made.thresholds.as_str()), ("INDEX", 0, ""));
+    let junit = dir.path().join("junit.xml");
+    let options =
+        ReportOptions { thresholds: thresholds(&["error_rate<1%"]), junit: Some(junit.clone()), ..ReportOptions::default() };
+    let made = index(&options).expect("a folder of runs");
+    assert_eq!((made.overview.word.as_str(), made.overview.exit_code()), ("INVALID", 1));
+    assert!(made.overview.sentence.starts_with("2 of 4 runs failed or invalid: "), "{}", made.overview.sentence);
+    let lines: Vec<&str> = made.thresholds.lines().collect();
+    assert!(lines[0].starts_with("Thresholds: 2 of 4 hold"), "{}", made.thresholds);
+    assert!(lines[2].contains("not judged") && lines[3].contains("fail") && lines[3].contains("own"), "{}", made.thresholds);
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let page = read("index.html");
+    let order = |first: &str, then: &str| page.find(first).expect(first) < page.find(then).expect(then);
+    assert!(order("service_p50&lt;9ms</td>", "Newest first"), "the table comes first");
+    let found: Value = serde_json::from_str(&read("index.json")).expect("JSON");
+    let verdicts: Vec<(&str, &str)> = found["runs"]
+        .as_array()
+        .expect("runs")
+        .iter()
+        .map(|run| (run["folder"].as_str().expect("a name"), run["verdict"].as_str().expect("a word")))
+        .collect();
+    for expected in [("own", "fail"), ("plain", "pass"), ("late", "invalid"), ("empty", "insufficient")] {
+        assert!(verdicts.contains(&expected), "{verdicts:?}");
+    }
+    let xml = read("junit.xml");
+    assert_eq!((xml.matches("<testsuite ").count(), xml.matches("<failure ").count()), (3, 2), "{xml}");
+    assert!(xml.contains("<testsuite name=\"own\" tests=\"3\" failures=\"1\""), "{xml}");
+    for (options, option) in [
+        (ReportOptions { csv: true, ..ReportOptions::default() }, "--csv"),
+        (ReportOptions { out: Some(junit), ..ReportOptions::default() }, "--output"),
+        (ReportOptions { limits: vec!["cpu=80%".parse().expect("a limit")], ..ReportOptions::default() }, "--limit"),
+    ] {
+        assert!(index(&options).expect_err(option).to_string().starts_with(option));
+    }
+}
+
 /// Python's reader, which is not ours, finds the cases and counts that the document claims.
 #[test]
 fn junit_is_read_by_another_reader() {

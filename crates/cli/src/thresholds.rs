@@ -51,7 +51,7 @@ impl Held {
     /// One sentence when it cannot be read.
     pub fn load(dir: &Path) -> Result<Self, Failure> {
         let run = Run::open(dir)?;
-        let analysis = Analysis::new(&run)?.held(&run, &Thresholds::of_run(&run.info)?)?;
+        let analysis = Analysis::new(&run)?.held(&run, &Thresholds::of_run(&run.info)?, &[])?;
         let found = finding::findings(&analysis);
         let generator = found.iter().find(|finding| finding.id == "generator");
         let suite = Some(junit::of_run(&analysis.info.label, generator, &analysis.thresholds));

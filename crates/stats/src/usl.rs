@@ -89,7 +89,7 @@ pub struct Peak {
     pub concurrency: Interval,
     /// X(N*).
     pub per_s: Interval,
-    /// Whether N* lies at most 10 % beyond the loads that were measured; otherwise it is the law's word alone.
+    /// Whether all of the interval of N* lies within the loads that were measured; otherwise it is the law's word alone.
     pub within_measured: bool,
 }
 
@@ -151,8 +151,9 @@ impl Usl {
         // At N* the throughput does not change with N, so only the direct change with the parameters counts.
         let per_s_half = half(gradient([alpha, beta, gamma], at).map(|slope| slope / peak_per_s));
         let around = |value: f64, half: f64| Interval { value, low: value * libm::exp(-half), high: value * libm::exp(half) };
-        let within_measured = at <= EXTRAPOLATION_MAX * self.measured.1;
-        Some(Peak { concurrency: around(at, at_half), per_s: around(peak_per_s, per_s_half), within_measured })
+        let concurrency = around(at, at_half);
+        let within_measured = concurrency.high <= self.measured.1;
+        Some(Peak { concurrency, per_s: around(peak_per_s, per_s_half), within_measured })
     }
 
     /// t·√(gᵀCg).

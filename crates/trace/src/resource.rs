@@ -27,11 +27,12 @@ pub struct ResourceRow<'a> {
 }
 
 /// Name and unit of the series that is the growth per second of a counter: `cpu_s` grows by `cpu_cores` (seconds of processor time in a
-/// second), `read_bytes{disk="a"}` by `read_bytes_per_s{disk="a"}`.
+/// second), `disk_busy_s` by `disk_busy_share` (of the time), `read_bytes{disk="a"}` by `read_bytes_per_s{disk="a"}`.
 #[must_use]
 pub fn rate_of(series: &str, unit: &str) -> (String, &'static str) {
     let (name, labels) = series.split_at(series.find('{').unwrap_or(series.len()));
     match (name.strip_suffix("_s"), unit) {
+        (Some(front), "s") if front.ends_with("_busy") => (format!("{front}_share{labels}"), "share"),
         (Some(front), "s") => (format!("{front}_cores{labels}"), "cores"),
         (_, "bytes") => (format!("{name}_per_s{labels}"), "bytes/s"),
         _ => (format!("{name}_per_s{labels}"), "/s"),

@@ -338,6 +338,7 @@ fn resources_are_written_in_parts_and_joined() {
 #[test]
 fn the_growth_of_a_counter_has_a_name_and_a_unit() {
     assert_eq!(trace::rate_of("cpu_s", "s"), ("cpu_cores".to_owned(), "cores"));
+    assert_eq!(trace::rate_of("disk_busy_s{disk=\"a\"}", "s"), ("disk_busy_share{disk=\"a\"}".to_owned(), "share"));
     assert_eq!(trace::rate_of("read_bytes{disk=\"a_s\"}", "bytes"), ("read_bytes_per_s{disk=\"a_s\"}".to_owned(), "bytes/s"));
     assert_eq!(trace::rate_of("hits", ""), ("hits_per_s".to_owned(), "/s"));
 }

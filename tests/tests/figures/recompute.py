@@ -563,7 +563,8 @@ def checks(shown):
 
 
 def latency_by_load(shown):
-    """Points of the steps that the generator did not spoil, and the interval as far as it lies inside of the chart."""
+    """Points of the steps that the generator did not spoil, and the interval as far as it lies inside of the chart. Of a fitted curve, which
+    its own tests hold, there are places between them, and a band."""
     steps = next(one for one in FOUND["findings"] if one["id"] == "breaking-point")["figures"]["steps"]
     made = []
     for step in sorted((step for step in steps if not step["spoilt"]), key=lambda step: step["offered_per_s"]):
@@ -573,14 +574,24 @@ def latency_by_load(shown):
         if found["p50"]["value_ns"] is not None:
             median, tail = (None if found[name]["value_ns"] is None else float(found[name]["value_ns"]) for name in ("p50", "p99"))
             made.append([due * S / (step["to_ns"] - step["from_ns"]), median, tail, median, tail, found["p99"]])
-    for cells, figures in zip(shown, made):
+    told, rows, fitted = iter(made), [], len(shown[0]) == 7
+    for cells in shown:
+        if fitted and cells[3][0] == "–":
+            rows.append([cell[0] for cell in cells])
+            continue
+        figures = next(told)
         ends = figures.pop()
         low, high = ends["low_ns"], ends["high_ns"]
         band = cells[5][0].split(" – ") if low is not None else None
         # Both ends are cut off where the chart ends.
         inside = band and (check(band[0], float(low)) or read(band[0])[0] >= low) and (check(band[1], float(high)) or read(band[1])[0] <= high)
         figures.append(cells[5][0] if inside or band is None and cells[5][0] == "–" else [low, high])
-    return made
+        if fitted:
+            figures[1] = cells[1][0]
+            figures.append(cells[6][0])
+        rows.append(figures)
+    assert next(told, None) is None, "a step is not shown"
+    return rows
 
 
 def phase_facts(name, begin, end):

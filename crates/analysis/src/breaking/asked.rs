@@ -2,6 +2,7 @@
 //!
 //! A new limit is one row of [`KINDS`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,11 +10,12 @@ use trace::rules::nearest;
 use trace::{RunInfo, Unit};
 
 use super::limit::{Limit, Measure, Sources};
-use crate::Analysis;
 use crate::distribution::LEVELS;
 use crate::resources::HOST;
 use crate::scope::Scope;
+use crate::steps::{Step, Steps};
 use crate::threshold::{Metric, Thresholds};
+use crate::{Analysis, Result};
 
 /// What can be limited, in one unit.
 pub struct Kind {
@@ -33,7 +35,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "connections",
         unit: Unit::Requests,
-        about: "connections on which something was sent",
+        about: "connections open at once, at most: each from its first request to its last answer, idle or not",
         lacks: "",
         measure: |_| Some(Measure::Connections),
     },
@@ -78,9 +80,9 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "disk",
         unit: Unit::Share,
-        about: "share of the time in which the machine's disks are busy, over all of them",
-        lacks: "it was not read how long disks were busy; give bytes per second",
-        measure: |analysis| machine(analysis, &["disk_busy_cores"]),
+        about: "share of the time in which the busiest of the machine's disks has something to do",
+        lacks: "the run holds no readings of how long the machine's disks were busy",
+        measure: |analysis| Some(Measure::Resource(vec![busiest(&sources(analysis, &["disk_busy_share"])?)])),
     },
     Kind {
         name: "disk",
@@ -111,7 +113,20 @@ fn target(analysis: &Analysis, series: &str) -> Option<Sources> {
 }
 
 fn machine(analysis: &Analysis, series: &[&str]) -> Option<Measure> {
-    Some(analysis.resources.as_ref()?.starting(HOST, series)).filter(|sources| !sources.is_empty()).map(Measure::Resource)
+    sources(analysis, series).map(Measure::Resource)
+}
+
+fn sources(analysis: &Analysis, series: &[&str]) -> Option<Sources> {
+    Some(analysis.resources.as_ref()?.starting(HOST, series)).filter(|sources| !sources.is_empty())
+}
+
+/// The largest value at each instant.
+fn busiest(sources: &Sources) -> Vec<(i64, f64)> {
+    let mut most = BTreeMap::new();
+    for (at_ns, value) in sources.iter().flatten() {
+        most.entry(*at_ns).and_modify(|most: &mut f64| *most = most.max(*value)).or_insert(*value);
+    }
+    most.into_iter().collect()
 }
 
 /// The same as shares of all there is.
@@ -131,7 +146,7 @@ impl FromStr for Asked {
     type Err = String;
 
     /// `connections=1000`, `cpu=80%`, `memory=2GiB`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
         names.dedup();
         let (name, value) = text.split_once('=').ok_or_else(|| {
@@ -171,7 +186,7 @@ impl Asked {
     ///
     /// # Errors
     /// A sentence where the run does not hold what it takes.
-    pub fn limit(&self, analysis: &Analysis) -> Result<Limit, String> {
+    pub fn limit(&self, analysis: &Analysis) -> std::result::Result<Limit, String> {
         if analysis.steps.all.is_empty() {
             return Err(format!("{self} is reached by a load that grows; that of this run did not vary"));
         }
@@ -181,23 +196,33 @@ impl Asked {
     }
 }
 
-/// What of the thresholds can be told from a step: ceilings on times, errors and resources, of everything or of a collection.
-#[must_use]
-pub fn limits_of(thresholds: &Thresholds, analysis: &Analysis) -> Vec<Limit> {
-    let limit = |threshold: &crate::threshold::Threshold| {
-        let collection = threshold.scope.collection.clone();
+/// What of the thresholds can be told from a step: ceilings on times, errors and, where `analysis` has them, resources; floors on rates of answers.
+/// `of_scope` measures the requests of a scope in each of `steps`; that of a collection is known already.
+///
+/// # Errors
+/// Those of `of_scope`.
+pub fn limits_of(
+    thresholds: &Thresholds,
+    steps: &Steps,
+    analysis: Option<&Analysis>,
+    of_scope: impl Fn(&Scope) -> Result<Vec<Step>>,
+) -> Result<Vec<Limit>> {
+    let mut limits = Vec::new();
+    for threshold in thresholds.iter().filter(|_| !steps.all.is_empty()) {
+        let is_floor = |of: &Measure| matches!(of, Measure::Answered | Measure::Good);
+        let fits = |of: &Measure| is_floor(of) != threshold.comparator.is_ceiling();
+        let Some(of) = measure(threshold.metric, analysis).filter(fits) else { continue };
+        let (name, scope) = (threshold.to_string(), &threshold.scope);
+        let collection = scope.collection.clone().filter(|name| steps.collections.contains_key(name));
         let only = Scope { collection: collection.clone(), ..Scope::ALL };
-        if threshold.scope != only || !threshold.comparator.is_ceiling() {
-            return None;
-        }
-        let of = measure(threshold.metric, analysis)?;
-        Some(Limit { collection, ..Limit::new(threshold.to_string(), of, threshold.limit, threshold.metric.unit()) })
-    };
-    thresholds.iter().filter_map(limit).collect()
+        let steps = if *scope == only { None } else { Some(of_scope(scope)?) };
+        limits.push(Limit { collection, steps, ..Limit::new(name, of, threshold.limit, threshold.metric.unit()) });
+    }
+    Ok(limits)
 }
 
 /// The measure of a metric, in its unit.
-fn measure(metric: Metric, analysis: &Analysis) -> Option<Measure> {
+fn measure(metric: Metric, analysis: Option<&Analysis>) -> Option<Measure> {
     let known = |level: u32| LEVELS.iter().map(|(p, _)| *p).find(|p| (p * 1e6).round() == f64::from(level));
     match metric {
         Metric::Quantile(time, level) if time.prefix.is_empty() => known(level).map(Measure::Response),
@@ -205,9 +230,11 @@ fn measure(metric: Metric, analysis: &Analysis) -> Option<Measure> {
         Metric::Mean(time) if time.prefix.is_empty() => Some(Measure::Mean),
         Metric::Max(time) if time.prefix.is_empty() => Some(Measure::Longest),
         Metric::Figure(figure) if figure.name == "error_rate" => Some(Measure::Errors),
+        Metric::Figure(figure) if figure.name == "throughput" => Some(Measure::Answered),
+        Metric::Figure(figure) if figure.name == "goodput" => Some(Measure::Good),
         Metric::Figure(figure) => {
             let kind = KINDS.iter().find(|kind| kind.name == figure.name && kind.unit == figure.unit)?;
-            (kind.measure)(analysis)
+            (kind.measure)(analysis?)
         }
         _ => None,
     }
@@ -232,6 +259,12 @@ mod tests {
             assert_eq!((asked.kind.unit, asked.value), (unit, value), "{text}");
             assert_eq!(asked.to_string().parse::<Asked>().unwrap().value, value, "{asked} is read again");
         }
+    }
+
+    #[test]
+    fn the_busiest_disk_of_each_instant_counts() {
+        let sources = vec![vec![(0, 0.2), (1, 0.9), (2, 0.1)], vec![(0, 0.7), (1, 0.3)]];
+        assert_eq!(busiest(&sources), [(0, 0.7), (1, 0.9), (2, 0.1)]);
     }
 
     #[test]

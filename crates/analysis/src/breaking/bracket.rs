@@ -19,10 +19,18 @@ pub struct Place {
     pub per_s: f64,
     /// Users, in a closed loop.
     pub users: Option<f64>,
-    /// Connections in use.
-    pub connections: u64,
+    /// Connections open at once; `None` for too many to be told apart.
+    pub connections: Option<u64>,
     /// The figure that the limit is held against.
     pub value: f64,
+}
+
+impl Place {
+    /// Users where they are the load, and otherwise the rate offered.
+    #[must_use]
+    pub fn load(&self) -> f64 {
+        self.users.unwrap_or(self.per_s)
+    }
 }
 
 /// What is known of a limit. Loads are users in a closed loop, and otherwise requests offered per second.
@@ -132,10 +140,11 @@ mod tests {
             requests: 1000,
             offered_per_s: per_s,
             answered_per_s: per_s,
+            answered_ends: None,
             goodput_per_s: per_s,
             goodput_ends: None,
             in_flight_mean: 1.0,
-            connections: 4,
+            connections: Some(4),
             response: Distribution::default(),
             service: Distribution::default(),
             failed,

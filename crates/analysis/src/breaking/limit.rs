@@ -15,12 +15,14 @@ pub struct Limit {
     pub name: String,
     /// What is looked at.
     pub of: Measure,
-    /// The most that is allowed.
+    /// The most that is allowed, or the least of a rate.
     pub limit: f64,
     /// In what both are.
     pub unit: Unit,
     /// The one collection it is about; `None`: the whole, and each.
     pub collection: Option<String>,
+    /// The steps as only the requests show them that it is about; `None` for all of a step.
+    pub steps: Option<Vec<Step>>,
 }
 
 /// What is looked at.
@@ -38,7 +40,11 @@ pub enum Measure {
     Longest,
     /// Share of requests without a good answer.
     Errors,
-    /// Connections on which something was sent.
+    /// Whole answers per second; the limit is the least.
+    Answered,
+    /// Good answers per second, likewise.
+    Good,
+    /// Connections open at once.
     Connections,
     /// A resource, of which a step has the mean.
     Resource(Sources),
@@ -70,14 +76,20 @@ pub struct Found {
 impl Limit {
     /// A limit of all requests.
     pub fn new(name: impl Into<String>, of: Measure, limit: f64, unit: Unit) -> Self {
-        Self { name: name.into(), of, limit, unit, collection: None }
+        Self { name: name.into(), of, limit, unit, collection: None, steps: None }
     }
 
     /// Whether it says something of one collection: resources are of the whole.
     #[must_use]
     pub fn is_about(&self, collection: &str) -> bool {
-        let its = self.collection.as_ref().is_none_or(|one| one == collection);
+        let its = self.collection.as_ref().map_or(self.steps.is_none(), |one| one == collection);
         its && !matches!(self.of, Measure::Resource(_))
+    }
+
+    /// Whether there are loads that it says nothing of: those of other phases, or those that ask for less than a floor.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.steps.is_some() || matches!(self.of, Measure::Answered | Measure::Good)
     }
 
     /// That requests in flight do not grow without end, and hardly any time out or are shed.
@@ -96,6 +108,7 @@ impl Limit {
     /// What `step` shows; `None` where it does not have the figure, or where that takes all steps ([`Measure::KeepsUp`]).
     #[must_use]
     pub fn find(&self, step: &Step) -> Option<Found> {
+        let step = self.steps.as_ref().map_or(Some(step), |steps| steps.iter().find(|one| one.is_same(step)))?;
         let found = |value: f64| Found { value, held: Some(value <= self.limit) };
         match &self.of {
             Measure::KeepsUp => None,
@@ -104,7 +117,9 @@ impl Limit {
             Measure::Mean => step.response.mean_ns.map(found),
             Measure::Longest => step.response.max_ns.map(|ns| found(ns as f64)),
             Measure::Errors => Some(found(step.share(step.failed))),
-            Measure::Connections => Some(found(step.connections as f64)),
+            Measure::Answered => Some(self.floor(step, step.answered_per_s, step.answered_ends)),
+            Measure::Good => Some(self.floor(step, step.goodput_per_s, step.goodput_ends)),
+            Measure::Connections => step.connections.map(|connections| found(connections as f64)),
             Measure::Resource(sources) => mean_between(sources, step.from_ns, step.to_ns).map(found),
         }
     }
@@ -116,6 +131,13 @@ impl Limit {
         let (low, high) = quantile.low_ns.zip(quantile.high_ns).map_or((value, value), |(low, high)| (low as f64, high as f64));
         let held = if high <= self.limit { Some(true) } else { (low > self.limit).then_some(false) };
         Some(Found { value, held })
+    }
+
+    /// A rate whose interval encloses the limit cannot tell, and no more can a load that asks for less than the limit.
+    fn floor(&self, step: &Step, value: f64, ends: Option<(f64, f64)>) -> Found {
+        let (low, high) = ends.unwrap_or((value, value));
+        let held = if low >= self.limit { Some(true) } else { (high < self.limit).then_some(false) };
+        Found { value, held: held.filter(|_| step.offered_per_s >= self.limit) }
     }
 
     /// A figure of it, as it is shown.

@@ -154,7 +154,7 @@ impl Bearing {
         let is_first = |bracket: &&Bracket| least.is_finite() && bracket.reached_at() <= least;
         let first = limits.iter().filter(counted).filter(is_first).map(|bracket| bracket.limit.name.clone()).collect();
         let kept_up = limits.iter().find(|bracket| bracket.limit.of == Measure::KeepsUp).cloned();
-        let broken_at = kept_up.and_then(|bracket| bracket.missed).map(|place| place.users.unwrap_or(place.per_s));
+        let broken_at = kept_up.and_then(|bracket| bracket.missed).map(|place| place.load());
         let saturation = saturation(steps, broken_at.is_some());
         let beyond = broken_at.zip(saturation.as_ref()).and_then(|(load, most)| beyond(steps, load, most.per_s));
         Self { limits, first, before: Vec::new(), saturation, knee: knee_of(steps), beyond }
@@ -181,7 +181,7 @@ impl Bracket {
     /// The load at which it was first missed; infinite where it was not.
     #[must_use]
     pub fn reached_at(&self) -> f64 {
-        self.missed.as_ref().map_or(f64::INFINITY, |place| place.users.unwrap_or(place.per_s))
+        self.missed.as_ref().map_or(f64::INFINITY, Place::load)
     }
 }
 

@@ -28,16 +28,21 @@ pub struct Safe {
 
 impl Safe {
     /// From the limits that the steps of a run were held against: the largest load at which all of them held, and the smallest above it at which
-    /// one did not. `None` where one held nowhere.
+    /// one did not. `None` where one held nowhere, or the other lies below.
     #[must_use]
     pub fn of_breaking(breaking: &Breaking, steps: &Steps) -> Option<Self> {
         // A stray failure is no limit of the target.
         let limits = || breaking.all.limits.iter().filter(|one| one.limit != Limit::errors(0.0));
-        let tightest = limits().min_by(|a, b| a.low.total_cmp(&b.low))?;
+        // Of some limits the smaller loads say nothing.
+        let told = limits().filter(|one| one.held.is_some() || !one.limit.is_partial());
+        let tightest = told.min_by(|a, b| a.low.total_cmp(&b.low))?;
         let held = tightest.held.as_ref()?;
         let missed = limits().filter(|one| one.missed.is_some()).min_by(|a, b| a.reached_at().total_cmp(&b.reached_at()));
         let rate = |place: &Place, load: Option<f64>| load.filter(|_| !breaking.closed_loop).unwrap_or(place.per_s);
         let per_s = rate(held, Some(tightest.low));
+        if missed.is_some_and(|one| one.reached_at() <= held.load()) {
+            return None;
+        }
         let missed = missed.and_then(|one| Some((one.missed.as_ref()?, one.high)));
         let not_per_s = missed.map(|(place, high)| rate(place, high)).filter(|not| *not > per_s);
         // A collection's part of what all of them come to.

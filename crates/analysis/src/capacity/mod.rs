@@ -14,7 +14,6 @@ mod show;
 use serde::Serialize;
 
 use crate::breaking::mean_between;
-use crate::search::SearchInfo;
 use crate::steps::{Step, Steps};
 use crate::{Analysis, Error, Run};
 
@@ -76,10 +75,10 @@ impl<T> From<Result<T, String>> for Told<T> {
 }
 
 /// Said where a figure needs a rate that is borne.
-const NO_SAFE_RATE: &str =
+pub(crate) const NO_SAFE_RATE: &str =
     "No rate is known to be borne: measure several loads of which the smallest holds every threshold, or use `rehearsal search`.";
 /// Said where the generator was the limit.
-const GENERATOR_LIMITED: &str =
+pub(crate) const GENERATOR_LIMITED: &str =
     "The generator, not the target, was at its limit, so that nothing is known of what the target bears.";
 
 /// What was measured of a target: by one run over several loads, by a series, or by a search.
@@ -152,20 +151,23 @@ impl Capacity {
         Self::new(&measured, question).map_err(|reason| Error::Asked { option: "--mix", reason })
     }
 
-    /// What the trials of a search that the generator did not spoil show of their target, with the analysis of each.
+    /// What several runs that the generator did not spoil, such as the trials of a search, show of their target: `steps` has one for each of them.
     ///
     /// # Errors
-    /// As [`Capacity::of_run`], [`Error::Outcomes`] when the run of a trial is damaged.
-    pub fn of_search(info: &SearchInfo, sound: &[&(Run, Analysis)], question: &Question) -> crate::Result<Option<Self>> {
-        let steps = Steps::of_runs(sound.iter().copied())?;
+    /// As [`Capacity::of_run`].
+    pub fn of_runs(
+        sound: &[&(Run, Analysis)],
+        steps: &Steps,
+        safe: &Told<Safe>,
+        question: &Question,
+    ) -> crate::Result<Option<Self>> {
         let cores: Vec<Option<f64>> = steps.all.iter().zip(sound).map(|(step, (_, analysis))| cores(analysis, step)).collect();
-        let safe = Safe::of_search(info).into();
         let clock = sound.first().and_then(|(run, _)| run.info.clocks.first());
         let per_cpu = |(_, analysis): &&(Run, Analysis)| analysis.resources.as_ref()?.target_cpu.as_ref()?.answered_per_cpu_s;
         let measured = Measured {
-            steps: &steps,
+            steps,
             cores: &cores,
-            safe: &safe,
+            safe,
             at_unix_ns: clock.map(|clock| clock.unix_ns),
             answered_per_cpu_s: sound.iter().filter_map(per_cpu).reduce(f64::max),
         };

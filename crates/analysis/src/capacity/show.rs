@@ -1,7 +1,7 @@
 //! Capacity as a report and a terminal show it.
 
 use super::{Capacity, Cost, Headroom, Laws, Mixed, Plan, Reached, Safe};
-use crate::section::{Block, Cell, Column, INSUFFICIENT, Table};
+use crate::section::{Block, Cell, Column, Table};
 use crate::units;
 
 /// Collections that a table shows; the others are in `findings.json`.
@@ -12,6 +12,7 @@ const COLLECTIONS_SHOWN_MAX: usize = 40;
 pub fn blocks(capacity: &Capacity) -> Vec<Block> {
     let mut blocks = vec![Block::Text(sentences(capacity).join(" "))];
     blocks.push(Block::Facts(facts(capacity)));
+    blocks.extend(laws(&capacity.laws));
     blocks.extend(left_out(&capacity.laws).map(Block::Text));
     blocks.push(Block::chart("scalability"));
     if !capacity.headroom.is_empty() {
@@ -106,53 +107,56 @@ fn facts(capacity: &Capacity) -> Vec<(&'static str, String)> {
     let safe = capacity.safe.known();
     let mut facts = vec![
         ("Borne", rate(safe.map(|safe| safe.per_s))),
-        ("Not borne", safe.and_then(|safe| safe.not_per_s).map_or_else(|| "nothing tried was too much".to_owned(), units::per_s)),
+        ("Not borne", safe.and_then(|safe| safe.not_per_s).map_or_else(|| "nothing tried".to_owned(), units::per_s)),
     ];
     facts.extend(capacity.answered_per_cpu_s.map(|answered| ("Answered per second of processor time", units::number(answered))));
-    facts.extend(scalability(&capacity.laws));
-    facts.push(("Latency over load", latency_text(&capacity.laws)));
     facts
 }
 
-fn latency_text(laws: &Laws) -> String {
-    let fit = match (laws.latency.known(), laws.latency.refusal()) {
-        (Some(fit), _) => fit,
-        (None, refusal) => return refusal.unwrap_or(INSUFFICIENT).to_owned(),
-    };
-    let servers = units::counted(u64::from(fit.servers), "server");
-    let shape = format!("p50 as of a queue with {servers}, {} unloaded", units::duration(fit.unloaded));
-    match fit.capacity_high_per_s {
-        Some(high) => format!(
-            "{shape}; it has no end at {} ({} – {})",
-            units::per_s(fit.capacity_per_s),
-            units::per_s(fit.capacity_low_per_s),
-            units::per_s(high)
-        ),
-        None => format!("{shape}; the loads were too small to tell where it has no end"),
+/// The figures of the laws that were fitted, and a sentence for each that was not.
+fn laws(laws: &Laws) -> Vec<Block> {
+    let mut rows = Vec::new();
+    if let Some(fit) = laws.latency.known() {
+        let law = Cell {
+            text: "Latency over load".to_owned(),
+            detail: format!("as of {}", units::counted(u64::from(fit.servers), "server")),
+        };
+        rows.push(vec![law.clone(), "Median without load".into(), units::duration(fit.unloaded).into()]);
+        let ends = |high| format!("{} – {}", units::per_s(fit.capacity_low_per_s), units::per_s(high));
+        let pole = match fit.capacity_high_per_s {
+            Some(high) => Cell { text: units::per_s(fit.capacity_per_s), detail: ends(high) },
+            None => "the loads were too small to tell".into(),
+        };
+        rows.push(vec![law, "Rate at which it has no end".into(), pole]);
     }
-}
-
-fn scalability(laws: &Laws) -> Vec<(&'static str, String)> {
-    let law = match (laws.usl.known(), laws.usl.refusal()) {
-        (Some(law), _) => law,
-        (None, refusal) => return vec![("Scalability", refusal.unwrap_or(INSUFFICIENT).to_owned())],
+    if let Some(law) = laws.usl.known() {
+        let interval = |one: &stats::Interval| Cell {
+            text: units::number(one.value),
+            detail: format!("{} – {}", units::number(one.low), units::number(one.high)),
+        };
+        let peak = match &law.peak {
+            Some(peak) if peak.within_measured => {
+                let at = format!("at {} in flight", units::number(peak.concurrency.value));
+                Cell { text: units::per_s(peak.per_s.value), detail: at }
+            }
+            Some(_) => "beyond what was measured, and so not told".into(),
+            None => "not reached".into(),
+        };
+        let row = |what: &str, value: Cell| vec!["Throughput over concurrency".into(), what.into(), value];
+        rows.push(row("Contention α", interval(&law.contention)));
+        rows.push(row("Coherence β", interval(&law.coherence)));
+        rows.push(row("Throughput of one γ, per second", interval(&law.single_per_s)));
+        rows.push(row("Most throughput", peak));
+    }
+    let table = Table {
+        title: "Laws that the levels of load follow, with intervals of 95 %.".to_owned(),
+        columns: vec![Column::Text("Law"), Column::Text("What"), Column::Figure("Value")],
+        rows,
+        ..Table::default()
     };
-    let interval = |one: &stats::Interval| {
-        format!("{} ({} – {})", units::number(one.value), units::number(one.low), units::number(one.high))
-    };
-    let peak = match &law.peak {
-        Some(peak) if peak.within_measured => {
-            format!("{} at {} in flight", units::per_s(peak.per_s.value), units::number(peak.concurrency.value))
-        }
-        Some(_) => "beyond what was measured, and so not told".to_owned(),
-        None => "not reached".to_owned(),
-    };
-    vec![
-        ("Contention α", interval(&law.contention)),
-        ("Coherence β", interval(&law.coherence)),
-        ("Throughput of one γ", interval(&law.single_per_s)),
-        ("Most throughput by the law", peak),
-    ]
+    let refusals: Vec<&str> = [laws.latency.refusal(), laws.usl.refusal()].into_iter().flatten().collect();
+    let refusals = (!refusals.is_empty()).then(|| Block::Text(refusals.join(" ")));
+    (!table.rows.is_empty()).then_some(Block::Table(table)).into_iter().chain(refusals).collect()
 }
 
 fn left_out(laws: &Laws) -> Option<String> {

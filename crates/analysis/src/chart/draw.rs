@@ -299,7 +299,8 @@ impl<B: DrawingBackend> Pen<'_, B> {
         let ends = |(x, ends): (&f64, &Option<(f64, f64)>)| {
             ends.map(|(low, high)| (frame.x(&plot.x, *x), frame.y(&plot.y, low), frame.y(&plot.y, high)))
         };
-        let places: Vec<Option<(f64, f64, f64)>> = plot.xs.iter().zip(&band.ends).map(ends).collect();
+        let mut places: Vec<Option<(f64, f64, f64)>> = plot.xs.iter().zip(&band.ends).map(ends).collect();
+        places.retain(|place| place.is_some() || !plot.over.across);
         for piece in places.split(Option::is_none).filter(|piece| piece.len() > 1) {
             let piece = || piece.iter().flatten();
             let there = piece().map(|(x, low, _)| (*x, *low));
@@ -311,7 +312,8 @@ impl<B: DrawingBackend> Pen<'_, B> {
 
     fn line(&self, plot: &Plot, line: &Line, frame: &Frame) -> Drawn<B> {
         let point = |(x, y): (&f64, &Option<f64>)| y.map(|y| (frame.x(&plot.x, *x), frame.y(&plot.y, y)));
-        let points: Vec<Option<(f64, f64)>> = plot.xs.iter().zip(&line.ys).map(point).collect();
+        let mut points: Vec<Option<(f64, f64)>> = plot.xs.iter().zip(&line.ys).map(point).collect();
+        points.retain(|point| point.is_some() || !plot.over.across);
         for piece in points.split(Option::is_none) {
             let piece: Vec<(f64, f64)> = piece.iter().flatten().copied().collect();
             match piece[..] {

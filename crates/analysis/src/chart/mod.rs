@@ -57,9 +57,9 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "nodes", build: |analysis| capacity::of_run(analysis, capacity::nodes) },
 ];
 
-/// The chart of latency by load, of the trials of a search.
-pub(crate) fn of_loads(steps: &[Step], breaking: &Breaking) -> Drawn {
-    Drawn { name: "latency-by-load".to_owned(), picture: load::picture(steps, breaking) }
+/// The chart of latency by load, of the trials of a search or the runs of a folder.
+pub(crate) fn of_loads(steps: &[Step], breaking: &Breaking, capacity: Option<&Capacity>) -> Drawn {
+    Drawn { name: "latency-by-load".to_owned(), picture: load::picture(steps, breaking, capacity) }
 }
 
 /// All of [`CHARTS`], drawn from a run.
@@ -68,7 +68,7 @@ pub fn charts(analysis: &Analysis) -> Vec<Drawn> {
     CHARTS.iter().map(|chart| Drawn { name: chart.name.to_owned(), picture: (chart.build)(analysis) }).collect()
 }
 
-/// Those of what a search's target can bear.
+/// Those of what the target of a search, or of the runs of a folder, can bear.
 pub(crate) fn of_capacity(of: &Capacity) -> Vec<Drawn> {
     let drawn = |(name, build): (&str, capacity::Build)| Drawn { name: name.to_owned(), picture: build(of) };
     [("scalability", capacity::scalability as capacity::Build), ("headroom", capacity::headroom), ("nodes", capacity::nodes)]

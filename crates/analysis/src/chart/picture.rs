@@ -109,6 +109,8 @@ pub struct Overlay {
     pub levels: Vec<Level>,
     /// Places on the horizontal axis at which something begins, rising.
     pub marks: Vec<Mark>,
+    /// Whether lines and bands go on across places that only others have a value at.
+    pub across: bool,
 }
 
 /// Where something begins.

@@ -7,6 +7,7 @@ use stats::overload::Overload;
 
 use super::{Figures, Outcome};
 use crate::finding::{Verdict, findings};
+use crate::scope::Scope;
 use crate::steps::{Step, Steps};
 use crate::threshold::{Judged as Held, Thresholds};
 use crate::{Analysis, Error, Result, Run, units};
@@ -41,7 +42,7 @@ pub fn judge(dir: &Path, thresholds: &Thresholds) -> Result<Judged> {
     };
     let held = thresholds.judge(&run, &analysis)?;
     let trial = [(run, analysis)];
-    let steps = Steps::of_runs(&trial)?;
+    let steps = Steps::of_runs(&trial, &Scope::ALL)?;
     let (Some(step), [(_, analysis)]) = (steps.all.first(), &trial) else { return Ok(Judged::nothing()) };
     let (verdict, reasons) = verdict(analysis, step, &held);
     let of_collection = |(name, steps): (String, Vec<Step>)| Some((name, Figures::of(steps.first()?)));

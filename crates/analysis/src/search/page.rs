@@ -7,11 +7,12 @@ use stats::search::Ending;
 
 use super::{Figures, Outcome, SearchInfo, TrialInfo, search_info};
 use crate::breaking::{Breaking, limits_of};
-use crate::capacity::{self, Capacity};
+use crate::capacity::{self, Capacity, Safe};
 use crate::finding::Verdict;
 use crate::overview::{Figure, Overview};
 use crate::page::{self, Card, Page, Part};
 use crate::report::{Report, ReportOptions};
+use crate::scope::Scope;
 use crate::section::{self, Block, Cell, Column, INSUFFICIENT, Table, duration};
 use crate::steps::Steps;
 use crate::threshold::Thresholds;
@@ -26,10 +27,11 @@ const VERSION: u32 = 1;
 /// As [`search_info`] and [`Page::write`]; [`Error::Asked`] for what only the report of a run has.
 pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let info = search_info(dir)?;
-    refuse(options)?;
+    refuse(dir, &info, options)?;
     let trials = opened(dir, &info)?;
     let sound = trials.iter().filter(|(outcome, _)| *outcome != Outcome::Spoilt).map(|(_, made)| made).collect::<Vec<_>>();
-    let capacity = Capacity::of_search(&info, &sound, &options.capacity)?;
+    let steps = Steps::of_runs(sound.iter().copied(), &Scope::ALL)?;
+    let capacity = Capacity::of_runs(&sound, &steps, &Safe::of_search(&info).into(), &options.capacity)?;
     let page = page(&info, loads(&info, &trials)?, capacity.as_ref());
     let out = options.out.as_deref().unwrap_or(dir);
     let html = page.write(out, "report")?;
@@ -38,11 +40,24 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), capacity, html })
 }
 
-fn refuse(options: &ReportOptions) -> Result<()> {
+/// Other thresholds would have led the search elsewhere; what can be said is whether its largest good trial holds them.
+fn refuse(dir: &Path, info: &SearchInfo, options: &ReportOptions) -> Result<()> {
     let refused = |option, reason: &str| Err(Error::Asked { option, reason: reason.to_owned() });
     match () {
         () if !options.thresholds.is_empty() => {
-            refused("--threshold", "the trials of a search were judged when they were made; search again with another threshold")
+            let good = info.found.lower.and_then(|lower| info.trial_at(lower.per_s, Outcome::Good));
+            let trial = good.map(|trial| {
+                let (per_s, folder) = (units::per_s(trial.per_s), dir.join(&trial.folder));
+                format!(", or report the trial at {per_s} alone ({})", folder.display())
+            });
+            let reason = format!(
+                "each trial of a search was chosen by the verdicts before it; search again with another threshold{}",
+                trial.unwrap_or_default()
+            );
+            refused("--threshold", &reason)
+        }
+        () if !options.limits.is_empty() => {
+            refused("--limit", "this is a search, whose trials are at one load each; a limit is reached by a load that grows")
         }
         () if options.junit.is_some() => refused("--junit", "this is a search; each of its trials is a run that has tests"),
         () if options.csv => refused("--csv", "this is a search; each of its trials is a run that has such tables"),
@@ -63,15 +78,20 @@ fn opened(dir: &Path, info: &SearchInfo) -> Result<Vec<Opened>> {
 fn loads(info: &SearchInfo, trials: &[Opened]) -> Result<Option<(Steps, Breaking)>> {
     let thresholds = info.thresholds.iter().filter_map(|words| words.parse().ok());
     let thresholds = Thresholds::new(thresholds).unwrap_or_default();
-    let Some((_, (_, first))) = trials.first().filter(|_| info.verdict() != Verdict::Invalid) else { return Ok(None) };
-    let (limits, mut steps) = (limits_of(&thresholds, first), Steps::of_runs(trials.iter().map(|(_, made)| made))?);
+    if info.verdict() == Verdict::Invalid {
+        return Ok(None);
+    }
+    let of_scope = |scope: &Scope| Steps::of_runs(trials.iter().map(|(_, made)| made), scope);
+    let mut steps = of_scope(&Scope::ALL)?;
+    // Resources are read by each trial for itself.
+    let limits = limits_of(&thresholds, &steps, None, |scope| Ok(of_scope(scope)?.all))?;
     let lists = std::iter::once(&mut steps.all).chain(steps.collections.values_mut());
     lists.for_each(|list| list.sort_by(|a, b| a.load().total_cmp(&b.load())));
     Ok(Breaking::new(&steps, &limits, None, None).map(|breaking| (steps, breaking)))
 }
 
 fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>, capacity: Option<&Capacity>) -> Page {
-    let of_loads = loads.iter().map(|(steps, breaking)| chart::of_loads(&steps.all, breaking));
+    let of_loads = loads.iter().map(|(steps, breaking)| chart::of_loads(&steps.all, breaking, capacity));
     let charts = of_loads.chain(capacity.map(chart::of_capacity).unwrap_or_default()).collect();
     let breaking = loads.map(|(_, breaking)| section::of_loads(&breaking)).unwrap_or_default();
     Page {

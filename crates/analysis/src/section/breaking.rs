@@ -65,7 +65,8 @@ fn limits<'a>(breaking: &'a Breaking, title: &str, bearings: impl Iterator<Item 
         let row = move |bracket: &Bracket| {
             let first = if bearing.first.contains(&bracket.limit.name) { "reached first" } else { "" };
             let limit = Cell { text: bracket.limit.name.clone(), detail: first.to_owned() };
-            let connections = bracket.held.as_ref().map_or_else(|| "–".to_owned(), |place| units::count(place.connections));
+            let connections = bracket.held.as_ref().and_then(|place| place.connections);
+            let connections = connections.map_or_else(|| "–".to_owned(), units::count);
             let held = place(breaking, bracket, bracket.held.as_ref(), Some(bracket.low));
             let missed = place(breaking, bracket, bracket.missed.as_ref(), bracket.high);
             vec![name.into(), limit, held, missed, connections.into(), units::count(bracket.judged as u64).into()]

@@ -1,6 +1,6 @@
 //! One pass over the outcomes: counts, instants and times of every step, overall and by collection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use polars::prelude::{DataFrame, Expr, PolarsResult, col, lit};
 use stats::Counts;
@@ -27,8 +27,8 @@ const GRID_MAX: i64 = 16_384;
 const PARTS: usize = 20;
 /// Share of a step's requests that the generator may leave out.
 const LEFT_OUT_MAX: f64 = 0.001;
-/// Numbers of connections that are told apart; those above count as none.
-const CONNECTIONS_MAX: usize = 1 << 16;
+/// Connections that are told apart, each once for all requests and once for every collection that used it.
+const CONNECTIONS_MAX: usize = 1 << 20;
 
 /// What one step holds, of all collections or of one.
 #[derive(Debug, Clone, Default)]
@@ -41,21 +41,6 @@ struct Cell {
     first_failed_ns: Option<i64>,
     unserved: u64,
     in_flight_ns: i128,
-    connections: Vec<u64>,
-}
-
-impl Cell {
-    fn add_connection(&mut self, number: usize) {
-        let word = number / 64;
-        if self.connections.len() <= word {
-            self.connections.resize(word + 1, 0);
-        }
-        self.connections[word] |= 1 << (number % 64);
-    }
-
-    fn connections(&self) -> u64 {
-        self.connections.iter().map(|word| u64::from(word.count_ones())).sum()
-    }
 }
 
 /// Changes over time of one series: all requests, or those of a collection.
@@ -63,9 +48,14 @@ impl Cell {
 struct Course {
     /// Requests that fell due less those that were done, in each bin.
     under_way: Vec<i32>,
-    /// Good answers in each bin.
+    /// Whole answers in each bin.
+    answered: Vec<u32>,
+    /// Good ones.
     good: Vec<u32>,
 }
+
+/// From first to last use, of each connection of one series by its number, ns.
+type Uses = HashMap<u64, (i64, i64)>;
 
 /// Everything gathered. Series 0 is all requests, the others are collections.
 pub(super) struct Gather {
@@ -78,6 +68,10 @@ pub(super) struct Gather {
     cells: Vec<Cell>,
     /// By series.
     courses: Vec<Course>,
+    /// By series; empty once there are too many.
+    uses: Vec<Uses>,
+    /// In all of them.
+    connections: usize,
     /// The generator's own lateness, by step.
     late_ns: Vec<Counts>,
     /// Requests that the generator left out, by step.
@@ -141,7 +135,7 @@ impl Gather {
         let (start_ns, end_ns) = (spans[0].from_ns, spans[spans.len() - 1].to_ns);
         let width_ns = (shortest_ns / (2 * SAMPLES)).max((end_ns - start_ns) / GRID_MAX).max(1);
         let count = ((end_ns - start_ns) / width_ns + 1) as usize;
-        let course = Course { under_way: vec![0; count], good: vec![0; count] };
+        let course = Course { under_way: vec![0; count], answered: vec![0; count], good: vec![0; count] };
         let place = |group: &Group| names.iter().position(|name| *name == group.collection).map_or(0, |place| place as u16 + 1);
         let series_of = analysis.latency.groups.iter().map(place).chain([0]).collect();
         Self {
@@ -149,6 +143,8 @@ impl Gather {
             bins: Bins { start_ns, end_ns, width_ns, count },
             cells: vec![Cell::default(); spans.len() * series],
             courses: vec![course; series],
+            uses: vec![Uses::new(); series],
+            connections: 0,
             late_ns: vec![Counts::coarse(); spans.len()],
             left_out: vec![0; spans.len()],
             times: Times::default(),
@@ -209,7 +205,8 @@ impl Gather {
             }
         }
         if let Some(sent_ns) = row.sent_ns {
-            self.add_in_flight(sent_ns, done_ns, row.connection, series);
+            self.add_in_flight(sent_ns, done_ns, series);
+            self.add_use(row.connection, sent_ns, done_ns, series);
         }
         let (due, done) = (self.bins.place(row.due_ns), self.bins.place(done_ns.min(self.bins.end_ns)));
         for one in series {
@@ -217,24 +214,35 @@ impl Gather {
             course.under_way[due] += 1;
             if done_ns < self.bins.end_ns {
                 course.under_way[done] -= 1;
+                course.answered[done] += u32::from(row.answered);
                 course.good[done] += u32::from(row.good);
             }
         }
     }
 
-    /// Time in flight counts in every step that it reaches into, the connection in the one in which it was taken.
-    fn add_in_flight(&mut self, sent_ns: i64, done_ns: i64, connection: u64, series: &[usize]) {
+    /// Time in flight counts in every step that it reaches into.
+    fn add_in_flight(&mut self, sent_ns: i64, done_ns: i64, series: &[usize]) {
         let wide = self.series();
         let first = self.spans.partition_point(|span| span.to_ns <= sent_ns);
         for (step, span) in self.spans.iter().enumerate().skip(first).take_while(|(_, span)| span.from_ns < done_ns) {
             let inside_ns = done_ns.min(span.to_ns) - sent_ns.max(span.from_ns);
             for one in series {
-                let cell = &mut self.cells[step * wide + one];
-                cell.in_flight_ns += i128::from(inside_ns);
-                if (connection as usize) < CONNECTIONS_MAX && sent_ns >= span.from_ns {
-                    cell.add_connection(connection as usize);
-                }
+                self.cells[step * wide + one].in_flight_ns += i128::from(inside_ns);
             }
+        }
+    }
+
+    fn add_use(&mut self, connection: u64, sent_ns: i64, done_ns: i64, series: &[usize]) {
+        for one in series {
+            let Some(uses) = self.uses.get_mut(*one) else { return };
+            let used = uses.entry(connection).or_insert_with(|| {
+                self.connections += 1;
+                (sent_ns, done_ns)
+            });
+            *used = (used.0.min(sent_ns), used.1.max(done_ns));
+        }
+        if self.connections > CONNECTIONS_MAX {
+            self.uses.clear();
         }
     }
 
@@ -247,6 +255,7 @@ impl Gather {
         let (response, service) = (measure(&times.response_ns), measure(&times.service_ns));
         let operations = self.operations(&times, &analysis.latency.groups);
         let spoilt: Vec<bool> = (0..self.spans.len()).map(|step| self.is_spoilt(step, analysis)).collect();
+        let open: Vec<Vec<u64>> = self.uses.iter().map(|uses| most_open(uses, &self.spans)).collect();
         let mut found = Steps { operations, ..Steps::default() };
         let mut collections = BTreeMap::new();
         for step in 0..self.spans.len() {
@@ -258,7 +267,14 @@ impl Gather {
                 let times = |(all, by_cell): &(Vec<Distribution>, Vec<Distribution>)| {
                     if series == 0 { all[step].clone() } else { by_cell[cell].clone() }
                 };
-                let made = self.made(step, series, times(&response), times(&service), spoilt[step]);
+                let connections = open.get(series).map(|most| most[step]);
+                let made = Step {
+                    response: times(&response),
+                    service: times(&service),
+                    spoilt: spoilt[step],
+                    connections,
+                    ..self.made(step, series)
+                };
                 match series.checked_sub(1) {
                     None => found.all.push(made),
                     Some(name) => collections.entry(self.names[name].clone()).or_insert_with(Vec::new).push(made),
@@ -282,10 +298,13 @@ impl Gather {
         groups.iter().take(OPERATIONS_MAX).enumerate().map(operation).collect()
     }
 
-    fn made(&self, step: usize, series: usize, response: Distribution, service: Distribution, spoilt: bool) -> Step {
+    /// What is counted of a step, without its times and connections.
+    fn made(&self, step: usize, series: usize) -> Step {
         let (span, cell) = (&self.spans[step], &self.cells[step * self.series() + series]);
         let seconds = (span.to_ns - span.from_ns).max(1) as f64 / 1e9;
         let offered_per_s = cell.due as f64 / seconds;
+        let (course, inside) = (&self.courses[series], self.inside(span));
+        let ends = |counts: &[u32], count: u64| rate_ends(&counts[inside.clone()], self.bins.width_s(), count as f64 / seconds);
         Step {
             name: span.name.clone(),
             from_ns: span.from_ns,
@@ -296,17 +315,18 @@ impl Gather {
             requests: cell.due,
             offered_per_s,
             answered_per_s: cell.answered as f64 / seconds,
+            answered_ends: ends(&course.answered, cell.answered),
             goodput_per_s: cell.good as f64 / seconds,
-            goodput_ends: self.goodput_ends(span, series, cell.good as f64 / seconds),
+            goodput_ends: ends(&course.good, cell.good),
             in_flight_mean: cell.in_flight_ns as f64 / 1e9 / seconds,
-            connections: cell.connections(),
-            response,
-            service,
+            connections: None,
+            response: Distribution::default(),
+            service: Distribution::default(),
             failed: cell.failed,
             first_failed_ns: cell.first_failed_ns,
             unserved: cell.unserved,
             overload: self.overload(span, series, offered_per_s),
-            spoilt,
+            spoilt: false,
         }
     }
 
@@ -337,23 +357,6 @@ impl Gather {
         let at_ends: Vec<f64> = self.courses[series].under_way[inside].iter().map(after).collect();
         let samples: Vec<f64> = at_ends.chunks_exact(every).map(|bins| bins[every - 1]).collect();
         overload(&samples, every as f64 * self.bins.width_s(), offered_per_s)
-    }
-
-    /// The interval of the mean over parts of equal time (batch means: Law 2014, *Simulation Modeling and Analysis*, §9.5.3).
-    fn goodput_ends(&self, span: &Span, series: usize, goodput_per_s: f64) -> Option<(f64, f64)> {
-        let inside = &self.courses[series].good[self.inside(span)];
-        let size = inside.len() / PARTS;
-        if size == 0 {
-            return None;
-        }
-        let part_s = size as f64 * self.bins.width_s();
-        let rates: Vec<f64> = inside
-            .chunks_exact(size)
-            .take(PARTS)
-            .map(|bins| bins.iter().map(|good| f64::from(*good)).sum::<f64>() / part_s)
-            .collect();
-        let ends = around(goodput_per_s, &rates, CONFIDENCE);
-        Some((ends.low.max(0.0), ends.high))
     }
 
     fn is_spoilt(&self, step: usize, analysis: &Analysis) -> bool {
@@ -387,6 +390,40 @@ impl Times {
     }
 }
 
+/// The interval of a rate, from the counts of bins, over parts of equal time (batch means: Law 2014, *Simulation Modeling and Analysis*,
+/// §9.5.3).
+fn rate_ends(counts: &[u32], bin_s: f64, per_s: f64) -> Option<(f64, f64)> {
+    let size = counts.len() / PARTS;
+    if size == 0 {
+        return None;
+    }
+    let rate = |bins: &[u32]| bins.iter().map(|count| f64::from(*count)).sum::<f64>() / (size as f64 * bin_s);
+    let rates: Vec<f64> = counts.chunks_exact(size).take(PARTS).map(rate).collect();
+    let ends = around(per_s, &rates, CONFIDENCE);
+    Some((ends.low.max(0.0), ends.high))
+}
+
+/// The largest number of connections that are open at once in each span.
+fn most_open(uses: &Uses, spans: &[Span]) -> Vec<u64> {
+    let mut changes: Vec<(i64, i64)> = uses.values().flat_map(|(first_ns, last_ns)| [(*first_ns, 1), (*last_ns, -1)]).collect();
+    // One that closes at an instant makes room for one that opens then.
+    changes.sort_unstable();
+    let mut changes = changes.into_iter().peekable();
+    let mut open = 0;
+    let mut in_span = |span: &Span| {
+        while let Some((_, change)) = changes.next_if(|(at_ns, _)| *at_ns <= span.from_ns) {
+            open += change;
+        }
+        let mut most = open;
+        while let Some((_, change)) = changes.next_if(|(at_ns, _)| *at_ns < span.to_ns) {
+            open += change;
+            most = most.max(open);
+        }
+        most.unsigned_abs()
+    };
+    spans.iter().map(&mut in_span).collect()
+}
+
 /// The most frequent collections, in alphabetical order; none where there is but one.
 fn collections(analysis: &Analysis) -> Vec<String> {
     let mut requests: BTreeMap<&str, u64> = BTreeMap::new();
@@ -405,4 +442,34 @@ fn distributions(values_ns: &[i64], keys: &[u16], parts: usize) -> Vec<Distribut
     let mut sorted = Parts::new(values_ns, keys, parts);
     let parts: Vec<&[i64]> = sorted.iter_mut().map(|part| &*part).collect();
     on_all_cores(parts.len(), |part| Distribution::of(&parts[part..=part]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn span(from_ns: i64, to_ns: i64) -> Span {
+        Span { name: String::new(), from_ns, to_ns, asked_per_s: None, users: None, slope: None }
+    }
+
+    /// One at a time, idle in the second span, and two at once in the third.
+    #[test]
+    fn connections_count_while_they_are_open_used_or_not() {
+        let uses = Uses::from([(1, (0, 10)), (2, (10, 45)), (3, (41, 50))]);
+        assert_eq!(most_open(&uses, &[span(0, 20), span(20, 40), span(40, 60), span(60, 80)]), [1, 1, 2, 0]);
+    }
+
+    proptest! {
+        /// As many as are open at the begin of a span or at an instant within at which one opens, counted one by one.
+        #[test]
+        fn the_most_open_are_those_of_some_instant(ends in prop::collection::vec((0_i64..100, 1_i64..40), 0..12), edges in prop::collection::btree_set(0_i64..120, 2..6)) {
+            let uses: Uses = (0..).zip(ends.iter().map(|(first, length)| (*first, first + length))).collect();
+            let edges: Vec<i64> = edges.into_iter().collect();
+            let spans: Vec<Span> = edges.windows(2).map(|pair| span(pair[0], pair[1])).collect();
+            let open_at = |at: i64| uses.values().filter(|(first, last)| *first <= at && at < *last).count() as u64;
+            let most: Vec<u64> = spans.iter().map(|span| (span.from_ns..span.to_ns).map(open_at).max().unwrap()).collect();
+            prop_assert_eq!(most_open(&uses, &spans), most);
+        }
+    }
 }

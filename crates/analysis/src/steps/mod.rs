@@ -11,6 +11,7 @@ use serde::Serialize;
 use stats::overload::Overload;
 
 use crate::distribution::Distribution;
+use crate::scope::Scope;
 use crate::{Analysis, Result, Run};
 
 use self::gather::Gather;
@@ -46,14 +47,17 @@ pub struct Step {
     pub offered_per_s: f64,
     /// Whole answers, good or bad, that came in it.
     pub answered_per_s: f64,
+    /// 95 % interval of that, from the differences between its parts; `None` where it is too short.
+    pub answered_ends: Option<(f64, f64)>,
     /// Good answers that came in it.
     pub goodput_per_s: f64,
-    /// 95 % interval of the goodput, from the differences between its parts; `None` where it is too short.
+    /// 95 % interval of the goodput, likewise.
     pub goodput_ends: Option<(f64, f64)>,
     /// Requests sent and not yet done, on average over time.
     pub in_flight_mean: f64,
-    /// Connections on which something was sent.
-    pub connections: u64,
+    /// Connections open at once, at most: each from its first request to its last answer, idle or not. `None` for a run of too many to be told
+    /// apart.
+    pub connections: Option<u64>,
     /// From due to done, of the requests due in it that were answered.
     pub response: Distribution,
     /// From sent to done, of the same.
@@ -132,14 +136,22 @@ impl Steps {
         Ok(if steps.vary() { steps } else { Self::default() })
     }
 
-    /// A step for each run of a series, or trial of a search.
+    /// The requests of a scope in each step of a run; a step without any is left out.
     ///
     /// # Errors
     /// As [`Steps::of_run`].
-    pub fn of_runs<'a>(runs: impl IntoIterator<Item = &'a (Run, Analysis)>) -> Result<Self> {
+    pub fn of_scope(run: &Run, analysis: &Analysis, scope: &Scope) -> Result<Vec<Step>> {
+        Ok(Gather::load(&run.within(scope), analysis, spans(analysis))?.all)
+    }
+
+    /// A step for each run of a folder, or trial of a search, named after the run's folder: of its requests of a scope.
+    ///
+    /// # Errors
+    /// As [`Steps::of_run`].
+    pub fn of_runs<'a>(runs: impl IntoIterator<Item = &'a (Run, Analysis)>, scope: &Scope) -> Result<Self> {
         let mut all = Self::default();
         for (run, analysis) in runs {
-            let steps = Gather::load(run, analysis, vec![Span::whole(analysis)])?;
+            let steps = Gather::load(&run.within(scope), analysis, vec![Span::whole(run, analysis)])?;
             all.all.extend(steps.all);
             for (collection, steps) in steps.collections {
                 all.collections.entry(collection).or_default().extend(steps);

@@ -1,7 +1,7 @@
 //! Where the steps of a run lie.
 
-use crate::Analysis;
 use crate::phases::{Asked, Begin, Users, WARMUP};
+use crate::{Analysis, Run};
 
 use super::STEPS_MAX;
 
@@ -34,10 +34,15 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The whole run.
-    pub fn whole(analysis: &Analysis) -> Self {
+    /// The whole run, under the name of its folder.
+    pub fn whole(run: &Run, analysis: &Analysis) -> Self {
+        let name = run.dir.file_name().map(|name| name.to_string_lossy().into_owned());
+        Self::all(analysis, name.unwrap_or_else(|| analysis.info.label.clone()))
+    }
+
+    fn all(analysis: &Analysis, name: String) -> Self {
         let (from_ns, to_ns) = ends(analysis);
-        Curve::of(analysis).span(analysis.info.label.clone(), from_ns, to_ns)
+        Curve::of(analysis).span(name, from_ns, to_ns)
     }
 }
 
@@ -101,7 +106,7 @@ pub(super) fn spans(analysis: &Analysis) -> Vec<Span> {
     let phases: Vec<&Begin> = analysis.phases.begins.iter().filter(|begin| begin.name != WARMUP).collect();
     if curve.asked.is_none() && curve.users.is_none() {
         let windows = windows("", first_ns, last_ns, per_s, &curve);
-        return if recorded_rate_varies(analysis) { windows } else { vec![Span::whole(analysis)] };
+        return if recorded_rate_varies(analysis) { windows } else { vec![Span::all(analysis, analysis.info.label.clone())] };
     }
     let ends = phases.iter().skip(1).map(|begin| begin.from_ns).chain([last_ns]);
     let inside = |from_ns: i64, to_ns: i64| (from_ns.max(first_ns), to_ns.min(last_ns));

@@ -16,6 +16,7 @@ use trace::{RunInfo, Unit};
 
 pub use self::judge::{Band, Judged};
 pub use self::metric::Metric;
+pub(crate) use self::show::table_of_runs;
 pub use self::show::{section, table, terminal};
 use crate::scope::Scope;
 use crate::{Error, Result};

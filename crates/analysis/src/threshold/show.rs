@@ -19,6 +19,16 @@ pub fn table(judged: &[Judged]) -> Table {
     }
 }
 
+/// The same of several runs, each threshold with the run's name.
+#[must_use]
+pub(crate) fn table_of_runs(judged: &[(&str, &Judged)]) -> Table {
+    let all: Vec<Judged> = judged.iter().map(|(_, one)| (*one).clone()).collect();
+    let mut shown = table(&all);
+    shown.columns.insert(1, Column::Text("Run"));
+    shown.rows.iter_mut().zip(judged).for_each(|(row, (name, _))| row.insert(1, (*name).into()));
+    shown
+}
+
 fn row(judged: &Judged) -> Vec<Cell> {
     let verdict = Cell {
         text: if judged.verdict == Verdict::Invalid { "not judged" } else { judged.verdict.as_str() }.to_owned(),

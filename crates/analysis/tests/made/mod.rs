@@ -17,6 +17,7 @@ pub struct Request {
     pub due_ns: i64,
     pub phase: &'static str,
     pub collection: &'static str,
+    pub operation: &'static str,
     /// When the answer was there.
     pub done_ns: i64,
     /// Why there was no good answer.
@@ -25,7 +26,7 @@ pub struct Request {
 
 /// Requests as they come before a target has seen them.
 pub fn request(due_ns: i64, phase: &'static str) -> Request {
-    Request { due_ns, phase, collection: "all", done_ns: due_ns, error: None }
+    Request { due_ns, phase, collection: "all", operation: "GET", done_ns: due_ns, error: None }
 }
 
 /// Levels of load: name, requests per second, length in s.
@@ -96,7 +97,7 @@ fn row(id: u64, request: &Request, late_ns: i64) -> OutcomeRow<'static> {
         conn: id % 16 + 1,
         protocol: "http",
         collection: request.collection,
-        operation: "GET",
+        operation: request.operation,
         target: "http://127.0.0.1:1",
         due: RunNs(request.due_ns),
         sent: (!unsent).then_some(RunNs(request.due_ns + late_ns)),
@@ -130,6 +131,6 @@ fn info(requests: u64, asked: Value) -> RunInfo {
 pub fn open(dir: &Path) -> (Run, Analysis) {
     let run = Run::open(dir).expect("a run");
     let thresholds = Thresholds::of_run(&run.info).expect("thresholds");
-    let analysis = Analysis::new(&run).and_then(|analysis| analysis.held(&run, &thresholds)).expect("outcomes");
+    let analysis = Analysis::new(&run).and_then(|analysis| analysis.held(&run, &thresholds, &[])).expect("outcomes");
     (run, analysis)
 }

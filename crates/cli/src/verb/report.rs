@@ -1,9 +1,10 @@
 //! `rehearsal report`: run or search → findings and a report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use analysis::ReportOptions;
 use analysis::breaking::{Asked, KINDS, Kind};
+use analysis::overview::Overview;
+use analysis::{ReportOptions, index, units};
 use clap::Args;
 
 use super::Done;
@@ -16,7 +17,9 @@ const EXAMPLE: &str = "Examples:
   rehearsal report reports/first
   rehearsal report reports/first --threshold 'p95<20ms' --threshold 'error_rate<0.1%' --junit junit.xml
   rehearsal report reports/ramp --limit connections=1000 --limit cpu=80%
-  rehearsal report reports/first --demand 5000/s --reserve 1 --price '0.40 EUR/h'";
+  rehearsal report reports/first --demand 5000/s --reserve 1 --price '0.40 EUR/h'
+  rehearsal report reports --threshold 'p95<20ms' --junit junit.xml
+  rehearsal report reports/rates --demand 5000/s";
 
 /// Examples, and what thresholds and limits can be about.
 pub fn example() -> String {
@@ -32,7 +35,8 @@ pub fn example() -> String {
 /// Words of `report`.
 #[derive(Args)]
 pub struct Words {
-    /// The folder of a run, of a search, or one with runs in it, of which an index page is made
+    /// The folder of a run, of a search, or one with runs in it: of that an index page is made, each run held against the thresholds, and
+    /// capacity read from all of them, at one load each
     run: PathBuf,
     /// Where the report goes [default: into that folder]
     #[arg(short, long, value_name = "FOLDER")]
@@ -45,7 +49,7 @@ pub struct Words {
     /// What a load that grows may not pass: where it does is a breaking point [repeatable]
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     limits: Vec<Asked>,
-    /// Write pass and fail of the run and of each threshold as JUnit XML
+    /// Write pass and fail of the run and of each threshold as JUnit XML, a suite for each run
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Print the findings as JSON
@@ -56,14 +60,12 @@ pub struct Words {
 }
 
 pub fn run(words: Words) -> Result<Done, Failure> {
-    if analysis::index::holds_runs(&words.run) {
-        let index = analysis::index::index(&words.run)?;
-        output::say(&format!("{} listed in {}", analysis::units::counted(index.entries as u64, "folder"), index.html.display()))?;
-        return Ok(Done::Fine);
-    }
     let thresholds = words.thresholds.taken()?;
     let (capacity, limits) = (words.capacity.question()?, words.limits);
     let options = ReportOptions { out: words.output, csv: words.csv, thresholds, limits, junit: words.junit, capacity };
+    if index::holds_runs(&words.run) {
+        return list(&words.run, &options, words.json);
+    }
     let report = analysis::report(&words.run, &options)?;
     let text = if words.json {
         std::fs::read_to_string(report.html.with_file_name("findings.json"))?
@@ -72,5 +74,24 @@ pub fn run(words: Words) -> Result<Done, Failure> {
         format!("{thresholds}{}{}report: {}", report.overview.terminal(), report.capacity, report.html.display())
     };
     output::say(&text)?;
-    Ok(if report.overview.exit_code() == 0 { Done::Fine } else { Done::Finding })
+    Ok(done(&report.overview))
+}
+
+/// The page of a folder of runs.
+fn list(dir: &Path, options: &ReportOptions, json: bool) -> Result<Done, Failure> {
+    let index = index::index(dir, options)?;
+    let text = if json {
+        std::fs::read_to_string(index.html.with_file_name("index.json"))?
+    } else {
+        let verdict = format!("{}: {}\n", index.overview.word, index.overview.sentence);
+        let verdict = if index.overview.word == "INDEX" { String::new() } else { verdict };
+        let listed = format!("{} listed in {}", units::counted(index.entries as u64, "folder"), index.html.display());
+        format!("{}{verdict}{}{listed}", index.thresholds, index.capacity)
+    };
+    output::say(&text)?;
+    Ok(done(&index.overview))
+}
+
+fn done(overview: &Overview) -> Done {
+    if overview.exit_code() == 0 { Done::Fine } else { Done::Finding }
 }

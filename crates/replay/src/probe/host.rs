@@ -9,7 +9,7 @@ use super::{Probe, ProbeKind, Sample, procfs};
 pub(super) const KIND: ProbeKind = ProbeKind {
     name: "host",
     syntax: "host",
-    about: "this machine, always watched: CPU, memory, disks, network, TCP retransmits",
+    about: "this machine, always watched: CPU, memory, disks and how long they are busy, network, TCP retransmits",
     open: |_, _| Ok(host()),
 };
 
@@ -20,6 +20,8 @@ pub(super) fn host() -> Box<dyn Probe> {
 
 /// Interfaces that have series of their own.
 const INTERFACES_MAX: usize = 16;
+/// Disks that have a series of their own.
+const DISKS_MAX: usize = 16;
 const SECTOR_BYTES: u64 = 512;
 
 struct Host;
@@ -58,9 +60,12 @@ fn disks(sample: &mut Sample) {
             && Path::new("/sys/block").join(name.replace('/', "!")).exists()
     };
     let (mut read_bytes, mut written_bytes) = (0, 0);
-    for (_, sectors_read, sectors_written) in procfs::disks(&text).filter(|(name, ..)| whole(name)) {
-        read_bytes += sectors_read * SECTOR_BYTES;
-        written_bytes += sectors_written * SECTOR_BYTES;
+    for (place, disk) in procfs::disks(&text).filter(|disk| whole(disk.name)).enumerate() {
+        read_bytes += disk.sectors_read * SECTOR_BYTES;
+        written_bytes += disk.sectors_written * SECTOR_BYTES;
+        if place < DISKS_MAX {
+            sample.counter(format!("disk_busy_s{{disk=\"{}\"}}", disk.name), "s", disk.busy_ms as f64 / 1e3);
+        }
     }
     sample.counter("disk_read_bytes", "bytes", read_bytes as f64);
     sample.counter("disk_written_bytes", "bytes", written_bytes as f64);

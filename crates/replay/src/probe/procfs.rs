@@ -70,11 +70,23 @@ pub(super) fn cpu_ticks(text: &str) -> Option<[u64; 3]> {
     Some([user + nice + system + irq + soft_irq, waiting, stolen])
 }
 
-/// Device, sectors read and sectors written of every line of `/proc/diskstats`; a sector is 512 bytes.
-pub(super) fn disks(text: &str) -> impl Iterator<Item = (&str, u64, u64)> {
+/// What `/proc/diskstats` says of a device (the kernel's Documentation/admin-guide/iostats.rst: fields 3, 7 and 10).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Disk<'a> {
+    pub name: &'a str,
+    /// A sector is 512 bytes.
+    pub sectors_read: u64,
+    pub sectors_written: u64,
+    /// Milliseconds in which it had something to do.
+    pub busy_ms: u64,
+}
+
+/// Every line of `/proc/diskstats`.
+pub(super) fn disks(text: &str) -> impl Iterator<Item = Disk<'_>> {
     text.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        Some((*fields.get(2)?, fields.get(5)?.parse().ok()?, fields.get(9)?.parse().ok()?))
+        let number = |place: usize| fields.get(place)?.parse().ok();
+        Some(Disk { name: fields.get(2)?, sectors_read: number(5)?, sectors_written: number(9)?, busy_ms: number(12)? })
     })
 }
 
@@ -127,7 +139,8 @@ mod tests {
         let dev =
             "Inter-|   Receive\n face |bytes\n    lo: 5 1 0 0 0 0 0 0 6 1 0 0 0 0 0 0\n  eth0:7 1 0 0 0 0 0 0 8 1 0 0 0 0 0 0\n";
         assert_eq!(interfaces(dev).collect::<Vec<_>>(), [("lo", 5, 6), ("eth0", 7, 8)]);
-        assert_eq!(disks(" 259 0 nvme0n1 4 0 80 1 6 0 90 1 0 1 2\n").collect::<Vec<_>>(), [("nvme0n1", 80, 90)]);
+        let disk = Disk { name: "nvme0n1", sectors_read: 80, sectors_written: 90, busy_ms: 17 };
+        assert_eq!(disks(" 259 0 nvme0n1 4 0 80 1 6 0 90 1 0 17 2 8 0 0 0\n").collect::<Vec<_>>(), [disk]);
         assert_eq!(value("MemTotal:       100 kB\nMemAvailable:    60 kB\n", "MemAvailable"), Some(60));
         assert_eq!(value("usage_usec 77\nuser_usec 5\n", "user_usec"), Some(5));
     }

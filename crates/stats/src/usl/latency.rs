@@ -3,6 +3,7 @@
 //! *Quantitative System Performance*, §3.4). More servers keep the curve flat for longer: one server's curve, fitted to four, puts the pole
 //! far too high.
 
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ use crate::queueing::Mmc;
 const LOADS_MIN: usize = 4;
 /// Steps of the look over λ_max/µ.
 const GRID: usize = 100;
+/// Steps of the look over the interval of λ_max/µ for the band.
+const CURVES: usize = 40;
 /// Servers that are tried.
 const SERVERS: [u32; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128];
 /// Places at which a shape is known; it is interpolated between them.
@@ -34,7 +37,7 @@ pub struct LatencyPoint {
 }
 
 /// The fitted curve.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatencyLoad {
     /// The response time without load, a.
     pub unloaded: f64,
@@ -50,6 +53,19 @@ pub struct LatencyLoad {
     pub residual: f64,
     /// The largest load measured.
     pub measured_max_per_s: f64,
+    /// The curves that the interval does not exclude.
+    #[serde(skip)]
+    within: Vec<Within>,
+}
+
+/// A curve that the interval does not exclude.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Within {
+    servers: u32,
+    capacity_per_s: f64,
+    ln_unloaded: f64,
+    /// So far ln a may lie from that.
+    ln_unloaded_by: f64,
 }
 
 impl LatencyLoad {
@@ -95,6 +111,7 @@ impl LatencyLoad {
             capacity_high_per_s: least_used.map(|used| most / used),
             residual: (least / degrees).sqrt(),
             measured_max_per_s: most,
+            within: within(points, least_used.unwrap_or(0.0)..=most_used, most, bound),
         })
     }
 
@@ -102,12 +119,37 @@ impl LatencyLoad {
     #[must_use]
     pub fn latency(&self, per_s: f64) -> Option<f64> {
         let bearable = per_s >= 0.0 && per_s <= EXTRAPOLATION_MAX * self.measured_max_per_s && per_s < self.capacity_low_per_s;
-        bearable.then(|| self.unloaded * libm::exp(self.shape().ln_rise(per_s / self.capacity_per_s)))
+        bearable.then(|| self.unloaded * libm::exp(Shape::of(self.servers).ln_rise(per_s / self.capacity_per_s)))
     }
 
-    fn shape(&self) -> &'static Shape {
-        shapes().iter().find(|shape| shape.servers == self.servers).unwrap_or(&shapes()[0])
+    /// Both ends of the response time at a load, 95 %: the least and the most over all curves, a, µ and c, whose S is within the same bound as for
+    /// the interval of µ. `None` where [`LatencyLoad::latency`] is.
+    #[must_use]
+    pub fn latency_ends(&self, per_s: f64) -> Option<(f64, f64)> {
+        self.latency(per_s)?;
+        let ln_ends = self.within.iter().map(|one| {
+            let ln = one.ln_unloaded + Shape::of(one.servers).ln_rise(per_s / one.capacity_per_s);
+            (ln - one.ln_unloaded_by, ln + one.ln_unloaded_by)
+        });
+        ln_ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).map(|(low, high)| (libm::exp(low), libm::exp(high)))
     }
+}
+
+/// The curves with S ≤ `bound`, λ_max/µ being in `used`.
+fn within(points: &[LatencyPoint], used: RangeInclusive<f64>, most: f64, bound: f64) -> Vec<Within> {
+    let weights: f64 = points.iter().map(|p| p.error.powi(-2)).sum();
+    let (from, to) = used.into_inner();
+    let places = (0..=CURVES).map(|i| (from + (to - from) * i as f64 / CURVES as f64).max(1e-9));
+    let at = |used: f64| shapes().iter().map(move |shape| (used, Fitted::at(points, shape, used / most)));
+    let inside = places.flat_map(at).filter(|(_, fitted)| fitted.squares <= bound);
+    inside
+        .map(|(used, fitted)| Within {
+            servers: fitted.servers,
+            capacity_per_s: most / used,
+            ln_unloaded: fitted.ln_unloaded,
+            ln_unloaded_by: ((bound - fitted.squares) / weights).sqrt(),
+        })
+        .collect()
 }
 
 /// Whether ln R rises with the load on the whole: the sign of its weighted slope.
@@ -131,6 +173,11 @@ fn shapes() -> &'static [Shape] {
 }
 
 impl Shape {
+    /// That of a number of [`SERVERS`].
+    fn of(servers: u32) -> &'static Self {
+        shapes().iter().find(|shape| shape.servers == servers).unwrap_or(&shapes()[0])
+    }
+
     fn new(servers: u32) -> Self {
         let at = |place: usize| {
             let rho = (1.0 - (1.0 - place as f64 / PLACES as f64).powi(2)).clamp(1e-9, NEAR_POLE);
