@@ -38,5 +38,5 @@ fuzz_target!(|data: &[u8]| {
     let mut conversation = Conversation::joined_late();
     conversation.skip(Side::Client, u64::from(*cut));
     conversation.restart(Side::Client);
-    find_start(bytes);
+    let _ = find_start(bytes);
 });
