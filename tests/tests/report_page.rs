@@ -58,6 +58,17 @@ fn the_page_is_whole_and_silent() {
     let console: Vec<&str> = finished.err.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(console.is_empty(), "the console speaks: {console:?}");
 
+    for chart in ["percentiles", "rate-by-collection", "latency-by-collection", "inter-arrivals"] {
+        assert!(finished.out.contains(&format!("<figure id=\"chart-{chart}\"")), "no chart {chart}");
+    }
+    assert!(finished.out.contains("<section id=\"issues\""), "no list of issues");
+    // The script has given every chart with figures behind it what it shows them in.
+    assert_eq!(
+        finished.out.matches("<div class=\"tip\"").count(),
+        finished.out.matches("<figure ").count(),
+        "a chart has no tooltip"
+    );
+
     let charts: Vec<&str> = finished.out.split("<svg").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
     assert!(charts.len() >= 4, "only {} charts", charts.len());
     for chart in charts {
@@ -73,7 +84,7 @@ fn the_page_is_whole_and_silent() {
 const RECOMPUTE: &str = include_str!("figures/recompute.py");
 
 /// Blocks that a run has however busy the machine is.
-const BLOCKS: [&str; 23] = [
+const BLOCKS: [&str; 28] = [
     "figures",
     "latency: percentiles",
     "latency: Response time runs",
@@ -86,6 +97,11 @@ const BLOCKS: [&str; 23] = [
     "throughput: in-flight-over-time",
     "collections: Response time",
     "collections: Service time",
+    "collections: rate-by-collection",
+    "collections: latency-by-collection",
+    "phase-1: facts",
+    "phase-1: Response and service time",
+    "phase-1: Response time by collection",
     "collections: Response time by phase, target",
     "resources: What was seen",
     "errors: First and last",

@@ -158,7 +158,7 @@ fn by_rate(run: &Run, rates: &Rates) -> Result<Vec<RecallAt>> {
         let enough = recalls >= STRETCH_MIN;
         per_s.filter(|_| enough).map(|per_s| RecallAt { per_s, recall_mean: sum / recalls as f64, recalls })
     };
-    let mut by_rate: Vec<RecallAt> = sums.into_iter().zip(rates.per_s(&rates.sent)).filter_map(stretch).collect();
+    let mut by_rate: Vec<RecallAt> = sums.into_iter().zip(rates.bins.per_s(&rates.sent)).filter_map(stretch).collect();
     by_rate.sort_by(|a, b| a.per_s.total_cmp(&b.per_s));
     Ok(by_rate)
 }

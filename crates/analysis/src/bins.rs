@@ -111,6 +111,16 @@ impl Bins {
         (self.until_ns(bin) - self.since_ns(bin)) as f64 / 1e9
     }
 
+    /// Counts as rates; `None` where the run covers less than half of the bin, and so too little to tell.
+    #[must_use]
+    pub fn per_s(&self, counts: &[u64]) -> Vec<Option<f64>> {
+        let rate = |(bin, count): (usize, &u64)| {
+            let covered_s = self.covered_s(bin);
+            (covered_s >= self.width_s() / 2.0).then(|| *count as f64 / covered_s)
+        };
+        counts.iter().enumerate().map(rate).collect()
+    }
+
     /// The width in seconds.
     #[must_use]
     pub fn width_s(&self) -> f64 {

@@ -39,7 +39,8 @@ impl Measure {
         }
     }
 
-    const fn columns(self) -> &'static [&'static str] {
+    /// The columns of the outcomes that it needs.
+    pub(crate) const fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Response => &["due_ns", "done_ns", "sent_ns", "error"],
             Self::Service => &["sent_ns", "done_ns", "error"],
@@ -48,7 +49,7 @@ impl Measure {
     }
 
     /// Which rows have it, and how long it is in these, ns.
-    fn read(self, columns: &OutcomeColumns) -> (Vec<bool>, Vec<i64>) {
+    pub(crate) fn read(self, columns: &OutcomeColumns) -> (Vec<bool>, Vec<i64>) {
         let since = |from: &str| {
             let (from, done) = (columns.numbers(from).iter(), columns.numbers("done_ns").iter());
             from.zip(done).map(|(from, done)| done.wrapping_sub(*from)).collect()
@@ -245,7 +246,7 @@ impl Seen {
 }
 
 /// Gives rows for which the condition does not hold the number `out`.
-fn leave_out(columns: &OutcomeColumns, condition: &Condition<'_>, numbers: &mut [usize], out: usize) {
+pub(crate) fn leave_out(columns: &OutcomeColumns, condition: &Condition<'_>, numbers: &mut [usize], out: usize) {
     let column = columns.names(condition.column);
     let texts = column.texts.iter().map(|text| Some(*text)).chain([None]);
     let holds: Vec<bool> = texts.map(|text| condition.holds(text)).collect();

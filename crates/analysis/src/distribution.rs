@@ -4,6 +4,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use stats::Ranked;
 use stats::order::{self, Dependent};
 
+use crate::spread::Spread;
+
 /// The quantiles of every table: level and name.
 pub const LEVELS: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99"), (0.999, "p99.9")];
 
@@ -40,6 +42,8 @@ pub struct Distribution {
     pub max_ns: Option<i64>,
     /// One entry for each of [`LEVELS`].
     pub quantiles: Vec<Quantile>,
+    /// How they are spread, for a terminal.
+    pub spread: Spread,
 }
 
 impl Distribution {
@@ -74,6 +78,7 @@ impl Distribution {
             min_ns: extremes.first().copied(),
             max_ns: extremes.last().copied(),
             quantiles: levels.into_iter().zip(estimates).map(|(p, estimate)| quantile(p, estimate)).collect(),
+            spread: Spread::of(observed),
         }
     }
 

@@ -209,7 +209,7 @@ impl Endurance {
     /// Why the load does not let growth be told, where it does not.
     fn uneven(&self, of: &Material<'_>) -> Option<String> {
         let limits = GrowthLimits { drift_share_min: LOAD_DRIFT_SHARE_MAX, ceiling: None, per_bin_min: 1 };
-        let offered = self.bins(&of.rates.bins, &of.rates.per_s(&of.rates.due))?;
+        let offered = self.bins(&of.rates.bins, &of.rates.bins.per_s(&of.rates.due))?;
         let load = judge(&offered, &limits)?;
         let level = matches!(load.kind, GrowthKind::Steady | GrowthKind::Sawtooth);
         let drift = crate::units::share(load.drift_share.abs());
@@ -228,7 +228,7 @@ impl Endurance {
         let came: Vec<u64> = rates.ok.iter().zip(&rates.failed).map(|(ok, failed)| ok + failed).collect();
         let share = |(failed, came): (&u64, &u64)| (*came > 0).then(|| *failed as f64 / *came as f64);
         let failed: Vec<Option<f64>> = rates.failed.iter().zip(&came).map(share).collect();
-        let good = rates.per_s(&rates.ok);
+        let good = rates.bins.per_s(&rates.ok);
         let series = [
             ("Response p50", "s", 0.05, Bad::Growing, self.bins(&over_time.bins, &ns(&over_time.p50_ns))),
             ("Response p99", "s", 0.1, Bad::Growing, self.bins(&over_time.bins, &ns(&over_time.p99_ns))),
@@ -298,8 +298,10 @@ fn longest(phases: &Phases, whole: &Totals) -> (i64, i64) {
 fn warmup_ns(of: &Material<'_>, from_ns: i64, to_ns: i64) -> i64 {
     let over_time = &of.latency.over_time;
     let p50: Vec<Option<f64>> = over_time.p50_ns.iter().map(|ns| ns.map(|ns| ns as f64)).collect();
-    let series =
-        [within(&over_time.bins, &p50, from_ns, to_ns), within(&of.rates.bins, &of.rates.per_s(&of.rates.ok), from_ns, to_ns)];
+    let series = [
+        within(&over_time.bins, &p50, from_ns, to_ns),
+        within(&of.rates.bins, &of.rates.bins.per_s(&of.rates.ok), from_ns, to_ns),
+    ];
     let cut = |points: Points| {
         let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
         let WarmUp::Values(count) = mser5(&values)? else { return None };

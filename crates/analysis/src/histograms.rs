@@ -11,6 +11,7 @@ use trace::{LatencyRow, read_latencies};
 use crate::Result;
 use crate::breakdown::Measure;
 use crate::distribution::{CONFIDENCE, LEVELS};
+use crate::spread::Spread;
 
 /// The words by which histograms can be told apart.
 pub const WORDS: [&str; 3] = ["collection", "operation", "phase"];
@@ -26,6 +27,17 @@ pub struct Merged {
     pub max_ns: i64,
     /// Each of [`LEVELS`] by nearest rank, ns, as the upper end of its bucket; `None` where there are too few values for an interval.
     pub quantiles_ns: Vec<Option<i64>>,
+    /// How they are spread, for a terminal.
+    #[serde(skip)]
+    pub spread: Spread,
+}
+
+impl Merged {
+    /// The value of one of [`LEVELS`], if there are enough for it.
+    #[must_use]
+    pub fn value_ns(&self, p: f64) -> Option<i64> {
+        LEVELS.iter().zip(&self.quantiles_ns).find(|((level, _), _)| *level == p).and_then(|(_, ns)| *ns)
+    }
 }
 
 /// Merges the histograms of one measure of the run in `dir`, told apart `by` some of [`WORDS`]; the most frequent group comes first.
@@ -66,5 +78,6 @@ fn merged(names: Vec<String>, counts: &BTreeMap<i64, u64>) -> Merged {
         reached.map(|(value_ns, _)| *value_ns).filter(|_| count as usize >= order::samples_min_two_sided(p, CONFIDENCE))
     };
     let max_ns = counts.keys().next_back().copied().unwrap_or_default();
-    Merged { names, count, max_ns, quantiles_ns: LEVELS.iter().map(|(p, _)| at(*p)).collect() }
+    let spread = Spread::counted(counts.iter().map(|(ns, count)| (*ns, *count)));
+    Merged { names, count, max_ns, spread, quantiles_ns: LEVELS.iter().map(|(p, _)| at(*p)).collect() }
 }

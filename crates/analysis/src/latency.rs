@@ -158,6 +158,14 @@ fn take(batch: &DataFrame, bins: &Bins, values_ns: &mut [Vec<i64>]) -> PolarsRes
     Ok(())
 }
 
+impl Group {
+    /// Its collection and operation in one line.
+    #[must_use]
+    pub fn names(&self) -> String {
+        [self.collection.as_str(), &self.operation].join(crate::spread::BETWEEN)
+    }
+}
+
 /// Finds the place of a group by its names.
 pub(crate) struct GroupFinder<'a> {
     by_collection: HashMap<&'a str, HashMap<&'a str, u16>>,
@@ -224,6 +232,12 @@ impl Parts {
         Self { values: sorted, ends }
     }
 
+    /// One part.
+    pub(crate) fn part(&self, part: usize) -> &[i64] {
+        let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.values[start..self.ends[part]]
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut [i64]> {
         let mut rest = self.values.as_mut_slice();
         let mut start = 0;
@@ -243,6 +257,7 @@ mod tests {
     fn parts_hold_what_has_their_key_in_order() {
         let mut parts = Parts::new(&[10, 20, 30, 40, 50], &[2, 0, 2, 0, 2], 4);
         let found: Vec<Vec<i64>> = parts.iter_mut().map(|part| part.to_vec()).collect();
+        assert_eq!((0..4).map(|part| parts.part(part).to_vec()).collect::<Vec<_>>(), found);
         assert_eq!(found, [vec![20, 40], vec![], vec![10, 30, 50], vec![]]);
     }
 }

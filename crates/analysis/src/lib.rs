@@ -9,6 +9,7 @@ pub mod chart;
 pub mod compare;
 pub mod connects;
 mod cores;
+pub mod courses;
 pub mod distribution;
 pub mod endurance;
 mod error;
@@ -19,6 +20,7 @@ pub mod histograms;
 pub mod history;
 pub mod index;
 pub mod inspect;
+pub mod issues;
 pub mod junit;
 pub mod latency;
 mod load;
@@ -36,6 +38,7 @@ pub mod scope;
 pub mod search;
 pub mod section;
 pub mod silence;
+pub mod spread;
 pub mod steps;
 pub mod threshold;
 pub mod timing;
@@ -84,8 +87,14 @@ pub struct Analysis {
     pub heat: heat::Heat,
     /// Throughput over time.
     pub rates: rates::Rates,
+    /// How the largest collections fared over time.
+    pub courses: courses::Courses,
     /// Failures by kind, the most frequent first.
     pub failures: Vec<errors::Failure>,
+    /// The same over time.
+    pub errors_over_time: errors::OverTime,
+    /// What was out of the ordinary, and what was noted about it.
+    pub issues: issues::Issues,
     /// Requests to look at one by one.
     pub requests: requests::Requests,
     /// How answers agree with the recorded ones.
@@ -128,6 +137,7 @@ impl Analysis {
             latency.over_time = latency::OverTime::load(&everything, &whole)?;
         }
         let rates = rates::Rates::load(&everything, &whole)?;
+        let failures = errors::load(run)?;
         let resources = resources::Resources::load(run, &whole)?;
         let (closed_loop, watched) = (timing.closed_loop, resources.as_ref());
         let material = endurance::Material {
@@ -148,7 +158,10 @@ impl Analysis {
             variability: variability::Variability::load(run, &totals)?,
             by_phase: phases.load(run, &totals)?,
             heat: heat::Heat::load(&everything, &whole)?,
-            failures: errors::load(run)?,
+            courses: courses::Courses::load(&everything, &whole)?,
+            errors_over_time: errors::OverTime::load(&everything, &failures, &rates)?,
+            failures,
+            issues: issues::Issues::default(),
             requests: requests::Requests::load(run)?,
             agreement: agreement::Agreement::load(run, &rates)?,
             steps: steps::Steps::default(),
@@ -168,6 +181,7 @@ impl Analysis {
         };
         analysis.steps = steps::Steps::of_run(run, &analysis)?;
         analysis.breaking = breaking::Breaking::of_run(&analysis, &[]);
+        analysis.issues = issues::Issues::of(&analysis, &run.events);
         Ok(analysis)
     }
 

@@ -108,16 +108,6 @@ impl Rates {
         }
         Ok(())
     }
-
-    /// Counts as rates; `None` where the run covers less than half of the bin, and so too little to tell.
-    #[must_use]
-    pub fn per_s(&self, counts: &[u64]) -> Vec<Option<f64>> {
-        let rate = |(bin, count): (usize, &u64)| {
-            let covered_s = self.bins.covered_s(bin);
-            (covered_s >= self.bins.width_s() / 2.0).then(|| *count as f64 / covered_s)
-        };
-        counts.iter().enumerate().map(rate).collect()
-    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use crate::breaking::Asked;
 use crate::capacity::{self, Capacity, Question};
 use crate::finding::{Finding, findings};
+use crate::issues::Notes;
 use crate::overview::Overview;
 use crate::page::{self, Page, Part};
 use crate::render;
 use crate::search;
 use crate::section;
+use crate::spread::{self, Shape};
 use crate::threshold::{self, Judged, Thresholds};
 use crate::{Analysis, Result, Run};
 use crate::{chart, junit};
@@ -29,6 +31,9 @@ pub struct ReportOptions {
     pub junit: Option<PathBuf>,
     /// What is asked about capacity.
     pub capacity: Question,
+    /// What somebody says about the run's issues, or about the run, besides what an earlier report at the same place has kept: see
+    /// [`Notes::with`].
+    pub notes: Vec<String>,
 }
 
 /// A report that has been written.
@@ -42,6 +47,8 @@ pub struct Report {
     pub thresholds: Vec<Judged>,
     /// What the target can bear, a line each; empty where nothing is known or asked.
     pub capacity: String,
+    /// How the response times are spread, a line for each collection and operation; empty where nothing was answered.
+    pub spread: Vec<Shape>,
     /// The page.
     pub html: PathBuf,
 }
@@ -51,13 +58,12 @@ fn page(analysis: &Analysis) -> Page {
     let findings = findings(analysis);
     let material = section::Material { analysis, findings: &findings };
     let thresholds = Part::new("thresholds", "Thresholds", threshold::section(&analysis.thresholds)).leading();
-    let others = section::filled(material).map(|(section, blocks)| Part::new(section.id, section.title, blocks));
     Page {
         kicker: "Replay report",
         title: analysis.info.label.clone(),
         overview: Overview::new(analysis, &findings),
         card: render::card(&analysis.info),
-        sections: std::iter::once(thresholds).chain(others).collect(),
+        sections: std::iter::once(thresholds).chain(section::parts(material)).collect(),
         charts: chart::charts(analysis),
         tool: analysis.info.tool.clone(),
         findings,
@@ -77,8 +83,11 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let thresholds = options.thresholds.clone().over(Thresholds::of_run(&run.info)?);
     let mut analysis = Analysis::new(&run)?.held(&run, &thresholds, &options.limits)?;
     analysis.capacity = Capacity::of_run(&analysis, &options.capacity)?;
-    let page = page(&analysis);
     let out = options.out.as_deref().unwrap_or(dir);
+    let kept = Notes::kept(out).of_those_in(&analysis.issues);
+    let notes = options.notes.iter().fold(kept, |notes, note| notes.with(note));
+    analysis.issues = analysis.issues.noted(&notes)?;
+    let page = page(&analysis);
     let html = page.write(out, "report")?;
     page::write(&out.join("findings.json"), &render::json(&analysis, &page.findings, &page.overview))?;
     if options.csv {
@@ -89,5 +98,6 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
         junit::write(path, &[junit::of_run(&analysis.info.label, generator, &analysis.thresholds)])?;
     }
     let capacity = analysis.capacity.as_ref().map(capacity::terminal).unwrap_or_default();
-    Ok(Report { overview: page.overview, findings: page.findings, thresholds: analysis.thresholds, capacity, html })
+    let spread = spread::of_analysis(&analysis);
+    Ok(Report { overview: page.overview, findings: page.findings, thresholds: analysis.thresholds, capacity, spread, html })
 }

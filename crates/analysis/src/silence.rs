@@ -7,7 +7,7 @@ use crate::bins::Bins;
 use crate::latency::Latency;
 use crate::load::integers;
 use crate::totals::Totals;
-use crate::{Error, Result, Run};
+use crate::{Error, Result, Run, units};
 
 /// Bins of the first look; what is shorter than one is not seen.
 const BINS_MAX: i64 = 16_384;
@@ -63,6 +63,13 @@ impl Silence {
         let length_ns_min = LENGTH_NS_MIN.max(MEDIANS_MIN.saturating_mul(median_ns));
         let longest = longest(&course, &bins, length_ns_min);
         longest.map(|(from_ns, to_ns)| Self::between(run, from_ns, to_ns)).transpose()
+    }
+
+    /// How long it was and whom it hit: two parts of a sentence.
+    pub(crate) fn told(&self) -> (String, String) {
+        let length = units::duration((self.to_ns - self.from_ns) as f64);
+        let (hit, failed) = (units::counted(self.requests, "request"), units::count(self.failed));
+        (length, format!("{hit} were hit, {failed} of them failed"))
     }
 
     fn between(run: &Run, from_ns: i64, to_ns: i64) -> Result<Self> {

@@ -28,7 +28,27 @@ pub struct Timing {
     pub lateness: Distribution,
     /// Gaps between requests; `None` for fewer than twenty.
     pub gaps: Option<Gaps>,
+    /// Stretches in which the generator was far behind, in their order.
+    pub stalls: Vec<Stall>,
 }
+
+/// Requests that the generator sent at least [`STALL_NS_MIN`] late, all within [`STALLS_APART_NS_MIN`] of one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stall {
+    /// When the first of them was due, ns since run start.
+    pub from_ns: i64,
+    /// When the last of them was sent on the generator's own account.
+    pub to_ns: i64,
+    /// How many there are.
+    pub requests: u64,
+    /// The most that one of them was late, ns.
+    pub late_ns_max: i64,
+}
+
+/// Less of the generator's own lateness is no stall, ns: what the verdict on timing allows one request in a thousand.
+pub const STALL_NS_MIN: i64 = 10_000_000;
+/// Late requests whose due instants are closer than this are one stall, ns.
+const STALLS_APART_NS_MIN: i64 = 1_000_000_000;
 
 /// Shares of inter-arrival times at or below some durations: as due, and as the generator sent on its own account.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,12 +83,12 @@ impl Timing {
     /// From (due, sent on its own account) by due instant.
     fn new(sends: Vec<(i64, i64)>, totals: &Totals, limit: LatenessLimit) -> Self {
         let fidelity = fidelity(sends.iter().copied(), totals.completeness(), limit);
-        let lateness = lateness(&sends);
+        let (lateness, stalls) = (lateness(&sends), stalls(&sends));
         let due_ns = gaps(sends.iter().map(|(due_ns, _)| *due_ns));
         let mut own_ns: Vec<i64> = sends.into_iter().map(|(_, own_ns)| own_ns).collect();
         own_ns.sort_unstable();
         let sent_ns = gaps(own_ns.into_iter());
-        Self { fidelity, limit, closed_loop: false, lateness, gaps: Gaps::new(&due_ns, &sent_ns) }
+        Self { fidelity, limit, closed_loop: false, lateness, gaps: Gaps::new(&due_ns, &sent_ns), stalls }
     }
 
     fn of_closed_loop(self) -> Self {
@@ -84,6 +104,25 @@ fn take(batch: &DataFrame, sends: &mut Vec<(i64, i64)>) -> PolarsResult<()> {
 fn lateness(sends: &[(i64, i64)]) -> Distribution {
     let observed: Vec<i64> = sends.iter().map(|(due_ns, own_ns)| own_ns - due_ns).collect();
     Distribution::of(&[&observed])
+}
+
+/// From (due, sent on its own account) by due instant.
+fn stalls(sends: &[(i64, i64)]) -> Vec<Stall> {
+    let mut stalls: Vec<Stall> = Vec::new();
+    let mut last_due_ns = i64::MIN;
+    for (due_ns, own_ns) in sends.iter().copied().filter(|(due_ns, own_ns)| own_ns - due_ns >= STALL_NS_MIN) {
+        let late_ns = own_ns - due_ns;
+        match stalls.last_mut() {
+            Some(stall) if due_ns - last_due_ns < STALLS_APART_NS_MIN => {
+                stall.to_ns = stall.to_ns.max(own_ns);
+                stall.requests += 1;
+                stall.late_ns_max = stall.late_ns_max.max(late_ns);
+            }
+            _ => stalls.push(Stall { from_ns: due_ns, to_ns: own_ns, requests: 1, late_ns_max: late_ns }),
+        }
+        last_due_ns = due_ns;
+    }
+    stalls
 }
 
 /// What lies between instants that rise.
@@ -141,6 +180,21 @@ mod tests {
         assert_eq!((timing.lateness.min_ns, timing.lateness.max_ns), (Some(20_000), Some(20_000)));
         let gaps = timing.gaps.expect("enough gaps");
         assert_eq!((gaps.due[0], gaps.due[GAP_POINTS]), (1.0, 1.0), "every gap is 1 ms, where the axis begins");
+    }
+
+    /// Every 10 ms a request; from 1 s to 1.3 s and from 5 s to 5.1 s the generator stood still and then sent all at once.
+    #[test]
+    fn a_generator_that_stood_still_is_told_from_when_to_when() {
+        const MS: i64 = 1_000_000;
+        let own = |due: i64| match due {
+            1000..1300 => 1300,
+            5000..5100 => 5100,
+            _ => due,
+        };
+        let sends: Vec<(i64, i64)> = (0..1000).map(|i| (i * 10 * MS, own(i * 10) * MS)).collect();
+        let stall = |from, to, requests, late| Stall { from_ns: from * MS, to_ns: to * MS, requests, late_ns_max: late * MS };
+        assert_eq!(stalls(&sends), [stall(1000, 1300, 30, 300), stall(5000, 5100, 10, 100)], "late by 10 ms or more");
+        assert!(stalls(&sends[..100]).is_empty());
     }
 
     #[test]

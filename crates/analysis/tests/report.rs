@@ -227,48 +227,152 @@ fn the_page_is_well_formed_and_fetches_nothing() {
     assert!(html.contains("default-src 'none'"), "the page's policy forbids what the tests may have missed");
 }
 
-/// The charts of a run at one rate whose answers were not compared.
-const PLAIN: [&str; 8] = [
+/// The charts of a run at one rate whose answers were not compared, and of which few failed.
+const PLAIN: [&str; 11] = [
     "percentiles",
     "latency-over-time",
     "heat",
     "throughput-over-time",
     "in-flight-over-time",
+    "rate-by-collection",
+    "latency-by-collection",
+    "slowest-operations",
     "inter-arrivals",
     "cpu-over-time",
     "memory-over-time",
 ];
 
-#[test]
-fn every_chart_of_a_healthy_run_is_drawn_with_marks_and_a_table() {
-    let dir = sample().0.path();
+/// What is drawn.
+const MARKS: [&str; 5] = ["<polyline", "<rect", "<circle", "<polygon", "<line"];
+
+/// The names of the figures of a page, each of which must be whole: drawn for screens and for phones, told in words, with the figures behind it
+/// and where each of them stands, and as SVG and PNG beside the page.
+fn check_figures(dir: &Path) -> Vec<String> {
     let html = read(dir, "report.html");
-    for name in PLAIN {
-        let figure = html.split(&format!("id=\"chart-{name}\"")).nth(1).unwrap_or_else(|| panic!("{name} is not in the page"));
-        let figure = figure.split("</figure>").next().unwrap_or_default();
-        assert_eq!(figure.matches("<svg").count(), 2, "{name}: one for screens, one for phones");
-        assert!(figure.matches("<polyline").count() > 2 * 2, "{name} has no lines");
-        assert!(figure.contains("role=\"img\" aria-label=\""), "{name} has no text alternative");
-        assert!(figure.matches("<tr data-x=").count() >= 3, "{name} has no table");
-        assert!(!figure.contains("#000000"), "{name} has a colour that does not follow the page");
+    let figure = |figure: &str| {
+        let (name, rest) = figure.split_once('"').expect("a name");
+        let body = rest.split("</figure>").next().unwrap_or_default();
+        let drawings: Vec<&str> = body.split("<svg ").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
+        assert_eq!(drawings.len(), 2, "{name}: one for screens, one for phones");
+        for drawing in drawings {
+            let marks: usize = MARKS.iter().map(|mark| drawing.matches(mark).count()).sum();
+            assert!(marks >= 5, "{name} has {marks} marks");
+            let attribute = |of: &str| drawing.split(&format!("{of}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+            assert!(attribute("aria-label").is_some_and(|text| text.len() > 20), "{name} is not told in words");
+            assert_eq!(attribute("role"), Some("img"), "{name}");
+            let frames = attribute("data-frames").unwrap_or_default().split(',').collect::<Vec<_>>();
+            let inside =
+                |frame: &&str| frame.split(' ').filter_map(|end| end.parse::<f64>().ok()).all(|end| (0.0..=1.0).contains(&end));
+            assert!(frames.iter().all(|frame| frame.split(' ').count() == 4 && inside(frame)), "{name}: {frames:?}");
+            let panels = drawing.split("data-panel=\"").skip(1).filter_map(|rest| rest.split('"').next()?.parse::<usize>().ok());
+            assert!(panels.max().unwrap_or(0) < frames.len(), "{name} has figures of a panel that there is not");
+            assert!(!drawing.contains("#000000"), "{name} has a colour that does not follow the page");
+        }
+        assert!(body.contains("<figcaption><b>") && body.contains("<details>"), "{name} has no caption, or no table");
+        let rows = body.split("<tbody>").nth(1).unwrap_or_default().matches("<tr").count();
+        assert!(rows >= 1 && body.matches("<tr data-").count() == rows, "{name}: {rows} rows, not all with a place");
+        assert!(read(dir, &format!("charts/{name}.svg")).contains("<title "), "{name}");
         let png = std::fs::read(dir.join(format!("charts/{name}.png"))).expect("a picture");
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
-    }
+        name.to_owned()
+    };
+    html.split("<figure id=\"chart-").skip(1).map(figure).collect()
+}
+
+#[test]
+fn every_chart_of_a_healthy_run_is_whole() {
+    let mut names = check_figures(sample().0.path());
+    names.sort_unstable();
+    let mut wanted = PLAIN;
+    wanted.sort_unstable();
+    assert_eq!(names, wanted);
 }
 
 #[test]
 fn sections_name_charts_that_there_are() {
     let analysis = Analysis::new(&Run::open(sample().0.path()).expect("a run")).expect("outcomes");
-    let material = section::Material { analysis: &analysis, findings: &[] };
-    let mut named: Vec<String> = Vec::new();
-    for block in section::SECTIONS.iter().flat_map(|section| (section.build)(material)) {
-        named.extend(if let section::Block::Chart(name) = block { Some(name) } else { None });
-    }
+    let parts = section::parts(section::Material { analysis: &analysis, findings: &[] });
+    let named = parts.into_iter().flat_map(|part| part.blocks);
+    let mut named: Vec<String> =
+        named.filter_map(|block| if let section::Block::Chart(name) = block { Some(name) } else { None }).collect();
     assert!(named.iter().all(|name| analysis::chart::CHARTS.iter().any(|chart| chart.name == name)), "{named:?}");
-    let mut charts = PLAIN;
+    let mut charts = [&PLAIN[..], &["errors-over-time"]].concat();
     named.sort_unstable();
     charts.sort_unstable();
     assert_eq!(named, charts);
+}
+
+/// Each bin of each collection, counted and ranked again from the formulas of the sample run.
+#[test]
+fn small_charts_hold_the_figures_of_each_collection() {
+    let courses = Analysis::new(&Run::open(sample().0.path()).expect("a run")).expect("outcomes").courses;
+    assert_eq!(courses.shown.iter().map(|course| course.collection.as_str()).collect::<Vec<_>>(), ["mixtral", "phi3"]);
+    assert_eq!((courses.bins.width_ns, courses.bins.count, courses.others.len()), (50 * MS, 40, 0));
+    for course in &courses.shown {
+        for bin in 0..40 {
+            let of_bin = || (bin * 50..(bin + 1) * 50).map(outcome).filter(|row| row.collection == course.collection);
+            let mut answered: Vec<i64> =
+                of_bin().filter(|row| !is_timeout(row.id)).map(|row| 20 * US + service_ns(row.id)).collect();
+            answered.sort_unstable();
+            let median = answered[answered.len().div_ceil(2) - 1];
+            let found = (course.due[bin as usize], course.p50_ns[bin as usize], course.p99_ns[bin as usize]);
+            assert_eq!(found, (of_bin().count() as u64, Some(median), None), "{} in bin {bin}", course.collection);
+        }
+    }
+}
+
+/// 200 collections: the largest have small charts, the others are named, and the page stays small.
+#[test]
+fn many_collections_stay_readable() {
+    const NAMES: usize = 200;
+    let names: Vec<&'static str> = (0..NAMES).map(|number| &*format!("c{number:03}").leak()).collect();
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    // Thirty of each, and 2k + 1 of every 300 more for the k-th of the first 18.
+    let of = |id: u64| if id < 6000 { (id as usize) % NAMES } else { (id as usize % 300).isqrt() };
+    let row = |id| OutcomeRow { collection: names[of(id)], ..outcome(id) };
+    write_run(dir.path(), &info(16_000, RunStatus::Complete), (0..16_000).map(row));
+    let report = report_in(dir.path());
+    let mut counts = vec![0; NAMES];
+    (0..16_000).for_each(|id| counts[of(id)] += 1);
+    let mut order: Vec<usize> = (0..NAMES).collect();
+    order.sort_by_key(|number| (std::cmp::Reverse(counts[*number]), *number));
+    let html = read(dir.path(), "report.html");
+    assert!(html.len() < 3_000_000, "{} bytes", html.len());
+    assert!(check_figures(dir.path()).contains(&"latency-by-collection".to_owned()));
+    let rate =
+        html.split("id=\"chart-rate-by-collection\"").nth(1).and_then(|rest| rest.split("</figure>").next()).expect("a chart");
+    let panel = |number: &usize| {
+        rate.matches(&format!(">{}</text>", names[*number])).count()
+            + rate.matches(&format!("\n{}\n</text>", names[*number])).count()
+    };
+    assert!(order[..24].iter().all(|number| panel(number) == 2), "each of the largest has a panel in both drawings");
+    assert!(order[24..].iter().all(|number| panel(number) == 0), "and no other");
+    assert!(html.contains("Beyond the 24 with the most requests, which have small charts: 176 collections"));
+    assert_eq!(report.spread.len(), 201, "all, and each of one operation");
+}
+
+#[test]
+fn issues_are_listed_and_notes_on_them_are_kept() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    sample_run(dir.path());
+    let noted = |notes: &[&str]| {
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        report(dir.path(), &ReportOptions { notes, ..ReportOptions::default() })
+    };
+    noted(&["restart-1: a deploy | of ours", "with <b> the new index"]).expect("a run");
+    let wanted = |resolution: Value| {
+        let what = "pid:7 was another process than before: it had been restarted.";
+        serde_json::json!([{ "key": "restart-1", "from_ns": 1200 * MS, "to_ns": null, "what": what, "resolution": resolution }])
+    };
+    assert_eq!(findings(dir.path())["issues"], wanted("a deploy | of ours".into()));
+    let html = read(dir.path(), "report.html");
+    assert!(html.contains("a deploy | of ours") && html.contains("Noted: with &lt;b&gt; the new index"));
+    assert!(read(dir.path(), "report.md").contains("a deploy \\| of ours"));
+    let refused = noted(&["restart-2: what?"]).expect_err("there is none").to_string();
+    assert!(refused.contains("`restart-2`") && refused.contains("did you mean `restart-1`?"), "{refused}");
+    noted(&["restart-1:"]).expect("a run");
+    assert_eq!(findings(dir.path())["issues"], wanted(Value::Null), "taken back");
+    assert_eq!(findings(dir.path())["notes"]["free"], serde_json::json!(["with <b> the new index"]), "kept");
 }
 
 #[test]
@@ -276,6 +380,9 @@ fn labels_of_charts_lie_inside_their_picture() {
     let dir = sample().0.path();
     for name in PLAIN {
         let svg = read(dir, &format!("charts/{name}.svg"));
+        let size =
+            svg.split("viewBox=\"0 0 ").nth(1).and_then(|rest| rest.split('"').next()).and_then(|size| size.split_once(' '));
+        let height: f64 = size.and_then(|(_, height)| height.parse().ok()).expect("a height");
         for text in svg.split("<text ").skip(1) {
             let attribute = |of: &str| {
                 let value = text.split(&format!("{of}=\"")).nth(1).and_then(|rest| rest.split('"').next());
@@ -291,7 +398,7 @@ fn labels_of_charts_lie_inside_their_picture() {
                 _ => number("x") - width,
             };
             assert!(left >= 0.0 && left + width <= 9200.0, "{name}: {label:?} is cut off");
-            assert!(number("y") > 0.0 && number("y") < 3500.0, "{name}: {label:?} is cut off");
+            assert!(number("y") > 0.0 && number("y") < height, "{name}: {label:?} is cut off");
         }
     }
 }
@@ -318,6 +425,13 @@ fn a_run_that_nobody_answered_fails_without_charts_of_nonsense() {
     assert_eq!(findings["latency"]["overall"]["response"]["p50"]["value_ns"], Value::Null);
     assert!(!dir.path().join("charts/percentiles.svg").exists(), "a chart of an earlier report is left");
     check_nesting(&read(dir.path(), "report.html"));
+    assert_eq!(check_figures(dir.path()), ["throughput-over-time", "rate-by-collection", "errors-over-time"]);
+    assert!(report.spread.is_empty(), "nothing was answered");
+    let issue = &findings["issues"][0];
+    assert_eq!(
+        (&issue["key"], &issue["what"]),
+        (&"errors-1".into(), &"100 requests failed, 100 % of those due meanwhile: refused.".into())
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use analysis::spread::{self, Shape};
+
 use crate::failure::Failure;
 
 /// Writes a verb's result to standard output.
@@ -61,6 +63,19 @@ impl Progress {
     }
 }
 
+/// How response times are spread, as wide as the terminal, without letters beyond ASCII where the locale has none.
+pub fn spread(shapes: &[Shape]) -> String {
+    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let columns = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)).or_else(asked);
+    spread::text(shapes, columns.unwrap_or(spread::COLUMNS), !is_utf8(|name| std::env::var(name).ok()))
+}
+
+/// Whether the locale's letters are those of UTF-8: the first of the three that says something decides (POSIX.1-2017, section 8.2).
+fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    said.is_some_and(|locale| ["utf-8", "utf8"].iter().any(|charset| locale.to_lowercase().contains(charset)))
+}
+
 /// As much of the line as the terminal shows without wrapping; a wrapped line could not be rewritten.
 fn fitting(line: &str) -> &str {
     let width = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
@@ -71,5 +86,28 @@ fn fitting(line: &str) -> &str {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_locale_that_says_something_decides() {
+        let of = |all: &'static str, ctype: &'static str, lang: &'static str| {
+            is_utf8(move |name| {
+                let value = match name {
+                    "LC_ALL" => all,
+                    "LC_CTYPE" => ctype,
+                    _ => lang,
+                };
+                (value != "unset").then(|| value.to_owned())
+            })
+        };
+        assert!(of("unset", "", "en_US.UTF-8") && of("C.utf8", "C", "C"));
+        assert!(
+            !of("unset", "unset", "unset") && !of("C", "unset", "en_US.UTF-8") && !of("unset", "de_DE.ISO-8859-1", "C.UTF-8")
+        );
     }
 }

@@ -669,6 +669,21 @@ def headline(shown):
     return [[cells[0][0], value, cells[2][0]] for cells, value in zip(shown, figures, strict=True)]
 
 
+def issues(shown):
+    """Bursts of errors and stalls are held by counting what lies between their ends; all others are told of elsewhere in the page."""
+    made = []
+    for cells, issue in zip(shown, FOUND["issues"], strict=True):
+        begin, end, what = issue["from_ns"], issue["to_ns"], issue["what"]
+        if issue["key"].startswith("errors-"):
+            count = row(f"select count(*) from everything where not ok and due_ns between {begin} and {end}")[0]
+            assert what.startswith(f"{count:,} request"), (what, count)
+        if issue["key"].startswith("stall-"):
+            late = row(f"select max(own_ns - due_ns) from o where sent_ns is not null and due_ns >= {begin} and own_ns <= {end}")[0]
+            assert check(re.search(r"up to (.+) late", what)[1], float(late)), (what, late)
+        made.append([issue["key"], float(begin - FIRST), "–" if end is None else float(end - FIRST), what, issue["resolution"] or "–"])
+    return made
+
+
 BLOCKS = {
     "figures": headline,
     "latency: percentiles": percentiles,
@@ -687,7 +702,10 @@ BLOCKS = {
     "collections: rate-by-collection": by_collection("count(*)", True),
     "collections: latency-by-collection": latency_by_collection,
     "collections: slowest-operations": slowest_operations,
+    "collections: Beyond the": lambda _: [[name, n, failed(n, good)] for name, n, good in rows(
+        "select collection, count(*), count(*) filter (ok) from everything group by 1 order by 2 desc, 1 limit 500 offset 24")],
     "errors: errors-over-time": errors_over_time,
+    "issues: Since the start": issues,
     "timing: dispersion": dispersions,
     "transactions: From the due instant": lambda _: [[name, count, failed(count, good), requests / count, good / LASTED, *cells(lasted)] for name, count, good, requests, lasted in transactions()],
     "resources: facts": target_facts,
@@ -709,7 +727,7 @@ for place, phase in enumerate(PHASES):
     facts, (both, kinds) = phase_facts(*phase), of_phase(phase[0])
     BLOCKS |= {f"phase-{place + 1}: facts": facts, f"phase-{place + 1}: Response and service time": both, f"phase-{place + 1}: Response time by": kinds}
 # What is inferred from the figures above, each by a method of its own that its own tests hold against a published oracle; and what is text.
-ELSEWHERE = ("issues:", "thresholds:", "card:", "breaking:", "capacity:", "endurance:", "agreement: The first differences", "resources: What happened")
+ELSEWHERE = ("thresholds:", "card:", "breaking:", "capacity:", "endurance:", "agreement: The first differences", "resources: What happened")
 
 
 def blocks():

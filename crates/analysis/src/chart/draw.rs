@@ -5,6 +5,7 @@
 
 mod bars;
 mod cells;
+mod grid;
 
 use std::sync::Once;
 
@@ -59,7 +60,8 @@ impl Layout {
     pub fn fit(self, picture: &Picture) -> Self {
         match picture {
             Picture::Plot(_) | Picture::Cells(_) => self,
-            Picture::Bars(bars) => Self { height: bars::height(bars), ..self },
+            Picture::Bars(bars) => Self { height: bars::height(bars, self.width), ..self },
+            Picture::Grid(grid) => Self { height: grid::height(grid, self.width), ..self },
         }
     }
 
@@ -68,10 +70,22 @@ impl Layout {
         Self { height: self.height + ROW, ..self }
     }
 
-    /// Where the plot begins and ends, as shares of the width: what a page needs to find the place under a pointer.
-    #[must_use]
-    pub fn plot_shares(self) -> (f64, f64) {
-        (MARGIN_LEFT / self.width, 1.0 - MARGIN_RIGHT / self.width)
+    /// The rectangles that something is plotted in, as shares of width and height: what a page needs to find the place under a pointer.
+    fn frames(self, picture: &Picture) -> Vec<Frame> {
+        let frames = match picture {
+            Picture::Plot(_) | Picture::Cells(_) => {
+                vec![Frame { left: MARGIN_LEFT, right: self.width - MARGIN_RIGHT, top: 0.0, bottom: self.height - MARGIN_BOTTOM }]
+            }
+            Picture::Bars(bars) => vec![bars::frame(bars, self.width, 0.0)],
+            Picture::Grid(grid) => grid::frames(grid, self.width, 0.0),
+        };
+        let share = |Frame { left, right, top, bottom }: Frame| Frame {
+            left: left / self.width,
+            right: right / self.width,
+            top: top / self.height,
+            bottom: bottom / self.height,
+        };
+        frames.into_iter().map(share).collect()
     }
 }
 
@@ -83,12 +97,12 @@ pub fn svg(name: &str, picture: &Picture, layout: Layout) -> Result<String> {
     let layout = layout.fit(picture);
     let body = svg_body(name, picture, layout, None)?;
     let (width, height) = (layout.width * SVG_ENLARGED, layout.height * SVG_ENLARGED);
-    let (left, right) = layout.plot_shares();
-    let label = escape(picture.summary());
+    let frame = |Frame { left, right, top, bottom }| format!("{left:.4} {right:.4} {top:.4} {bottom:.4}");
+    let frames: Vec<String> = layout.frames(picture).into_iter().map(frame).collect();
+    let (label, frames) = (escape(picture.summary()), frames.join(","));
     let Layout { class, .. } = layout;
     Ok(format!(
-        "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\" data-left=\"{left:.4}\" \
-         data-right=\"{right:.4}\">{body}</svg>"
+        "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\" data-frames=\"{frames}\">{body}</svg>"
     ))
 }
 
@@ -156,6 +170,7 @@ fn register_fonts() {
 type Drawn<B, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// The rectangle that lines are drawn in, in CSS pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Frame {
     left: f64,
     right: f64,
@@ -171,6 +186,15 @@ impl Frame {
     fn y(&self, axis: &Axis, value: f64) -> f64 {
         self.bottom - axis.place(value) * (self.bottom - self.top)
     }
+}
+
+/// What lines are drawn over.
+struct Axes<'a> {
+    x: &'a Axis,
+    y: &'a Axis,
+    xs: &'a [f64],
+    /// Whether lines go on across gaps.
+    across: bool,
 }
 
 /// Draws in CSS pixels on an enlarged area.
@@ -191,11 +215,13 @@ impl<B: DrawingBackend> Pen<'_, B> {
             Picture::Plot(plot) => self.plot(plot, layout, top),
             Picture::Bars(bars) => self.bars(bars, layout, top),
             Picture::Cells(cells) => self.cells(cells, layout, top),
+            Picture::Grid(grid) => self.grid(grid, layout, top),
         }
     }
 
     fn plot(&self, plot: &Plot, layout: Layout, top: f64) -> Drawn<B> {
-        let top = self.legend(plot, layout.width - MARGIN_RIGHT, top + ROW / 2.0)? + ROW / 2.0;
+        let right = layout.width - MARGIN_RIGHT;
+        let top = self.legend(&plot.lines, &plot.over.bands, right, top + ROW / 2.0)? + ROW / 2.0;
         let frame = Frame {
             left: MARGIN_LEFT,
             right: layout.width - MARGIN_RIGHT,
@@ -205,14 +231,16 @@ impl<B: DrawingBackend> Pen<'_, B> {
         self.text(plot.y.title, (MARGIN_LEFT, top + ROW / 2.0), HPos::Left, TEXT, Ink::Muted)?;
         self.y_axis(&plot.y, &frame)?;
         self.x_axis(&plot.x, &frame)?;
+        self.x_title(&plot.x, &frame)?;
         self.marks(&plot.x, &plot.over.marks, &frame)?;
         plot.over.bands.iter().try_for_each(|band| self.band(plot, band, &frame))?;
         self.levels(&plot.y, &plot.over.levels, &frame)?;
-        plot.lines.iter().try_for_each(|line| self.line(plot, line, &frame))
+        let axes = Axes { x: &plot.x, y: &plot.y, xs: &plot.xs, across: plot.over.across };
+        plot.lines.iter().try_for_each(|line| self.line(&axes, line, &frame))
     }
 
     /// The names of lines and bands beside a sample of each, in as many rows as they need. Returns the middle of the last row.
-    fn legend(&self, plot: &Plot, right: f64, first_row: f64) -> Drawn<B, f64> {
+    fn legend(&self, lines: &[Line], bands: &[Band], right: f64, first_row: f64) -> Drawn<B, f64> {
         let (mut x, mut y) = (MARGIN_LEFT, first_row);
         let mut place = |name: &str| {
             let width = SWATCH + 7.0 + text_width(name);
@@ -223,7 +251,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
             x += width + 22.0;
             at
         };
-        for line in &plot.lines {
+        for line in lines {
             let (x, y) = place(&line.name);
             match line.stroke {
                 Stroke::Points => self.dot((x + SWATCH / 2.0, y), line.ink)?,
@@ -231,7 +259,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
             }
             self.text(&line.name, (x + SWATCH + 7.0, y), HPos::Left, TEXT, Ink::Text)?;
         }
-        for band in &plot.over.bands {
+        for band in bands {
             let (x, y) = place(&band.name);
             self.area(&[(x, y - 5.0), (x + SWATCH, y - 5.0), (x + SWATCH, y + 5.0), (x, y + 5.0)], band.ink)?;
             self.text(&band.name, (x + SWATCH + 7.0, y), HPos::Left, TEXT, Ink::Text)?;
@@ -239,11 +267,16 @@ impl<B: DrawingBackend> Pen<'_, B> {
         Ok(y)
     }
 
+    /// Ticks left of the frame; a label that would touch the one below it is left out.
     fn y_axis(&self, axis: &Axis, frame: &Frame) -> Drawn<B> {
+        let mut free_to = f64::MAX;
         for tick in &axis.ticks {
             let y = frame.y(axis, *tick);
             self.path(&[(frame.left, y), (frame.right, y)], self.solid(Ink::Grid, 1.0))?;
-            self.text(&axis.label.of(*tick), (frame.left - 8.0, y), HPos::Right, TEXT, Ink::Muted)?;
+            if y <= free_to {
+                self.text(&axis.label.of(*tick), (frame.left - 8.0, y), HPos::Right, TEXT, Ink::Muted)?;
+                free_to = y - TEXT - 3.0;
+            }
         }
         Ok(())
     }
@@ -255,12 +288,17 @@ impl<B: DrawingBackend> Pen<'_, B> {
             let (x, label) = (frame.x(axis, *tick), axis.label.of(*tick));
             let half = text_width(&label) / 2.0;
             self.path(&[(x, frame.top), (x, frame.bottom)], self.solid(Ink::Grid, 1.0))?;
-            let middle = x.min(frame.right + MARGIN_RIGHT - half);
+            let middle = x.min(frame.right + MARGIN_RIGHT - half).max(half);
             if middle - half >= free_from {
                 self.text(&label, (middle, frame.bottom + 14.0), HPos::Center, TEXT, Ink::Muted)?;
                 free_from = middle + half + 8.0;
             }
         }
+        Ok(())
+    }
+
+    /// What a horizontal axis measures.
+    fn x_title(&self, axis: &Axis, frame: &Frame) -> Drawn<B> {
         self.text(axis.title, (frame.right, frame.bottom + 34.0), HPos::Right, TEXT, Ink::Muted)
     }
 
@@ -289,7 +327,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
         for level in levels.iter().filter(|level| (axis.from..=axis.to).contains(&level.at)) {
             let y = frame.y(axis, level.at);
             self.stroke(&[(frame.left, y), (frame.right, y)], Ink::Vermillion, Stroke::Dashed)?;
-            let beside = if y - frame.top > TEXT + 4.0 { y - TEXT * 0.7 } else { y + TEXT * 0.8 };
+            let beside = if y - frame.top > 2.0 * TEXT { y - TEXT } else { y + TEXT };
             self.text(&level.name, (frame.left + 4.0, beside), HPos::Left, TEXT, Ink::Vermillion)?;
         }
         Ok(())
@@ -310,10 +348,10 @@ impl<B: DrawingBackend> Pen<'_, B> {
         Ok(())
     }
 
-    fn line(&self, plot: &Plot, line: &Line, frame: &Frame) -> Drawn<B> {
-        let point = |(x, y): (&f64, &Option<f64>)| y.map(|y| (frame.x(&plot.x, *x), frame.y(&plot.y, y)));
-        let mut points: Vec<Option<(f64, f64)>> = plot.xs.iter().zip(&line.ys).map(point).collect();
-        points.retain(|point| point.is_some() || !plot.over.across);
+    fn line(&self, axes: &Axes<'_>, line: &Line, frame: &Frame) -> Drawn<B> {
+        let point = |(x, y): (&f64, &Option<f64>)| y.map(|y| (frame.x(axes.x, *x), frame.y(axes.y, y)));
+        let mut points: Vec<Option<(f64, f64)>> = axes.xs.iter().zip(&line.ys).map(point).collect();
+        points.retain(|point| point.is_some() || !axes.across);
         for piece in points.split(Option::is_none) {
             let piece: Vec<(f64, f64)> = piece.iter().flatten().copied().collect();
             match piece[..] {
@@ -394,6 +432,15 @@ fn dashes(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
         along += length;
     }
     pieces
+}
+
+/// As much of a name as fits.
+fn shortened(name: &str, room: f64) -> String {
+    if text_width(name) <= room {
+        return name.to_owned();
+    }
+    let letters = (room / text_width("m")) as usize;
+    name.chars().take(letters.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn text_width(text: &str) -> f64 {

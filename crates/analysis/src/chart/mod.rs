@@ -5,8 +5,11 @@
 mod arrivals;
 mod axis;
 mod capacity;
+mod courses;
+pub(crate) mod dispersion;
 mod draw;
 mod endurance;
+mod errors;
 mod heat;
 mod in_flight;
 mod latency;
@@ -16,12 +19,13 @@ mod picture;
 mod rates;
 mod recall;
 mod resources;
+mod slowest;
 mod style;
 
 pub use axis::{Axis, Scale, Text};
 pub(crate) use draw::escape;
 pub use draw::{Layout, png, svg, svg_file};
-pub use picture::{Band, Bar, Bars, Cells, Drawn, Level, Line, Mark, Overlay, Picture, Plot, Stroke};
+pub use picture::{Band, Bar, Bars, Cells, Drawn, Grid, Level, Line, Mark, Overlay, Panel, Picture, Place, Plot, Stroke};
 pub use style::{Ink, css_classes, css_variables};
 
 use crate::Analysis;
@@ -47,7 +51,12 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "throughput-over-time", build: rates::build },
     Chart { name: "in-flight-over-time", build: in_flight::build },
     Chart { name: "latency-by-load", build: load::build },
+    Chart { name: "rate-by-collection", build: courses::rates },
+    Chart { name: "latency-by-collection", build: courses::latency },
+    Chart { name: "slowest-operations", build: slowest::build },
+    Chart { name: "errors-over-time", build: errors::build },
     Chart { name: "inter-arrivals", build: arrivals::build },
+    Chart { name: "dispersion", build: dispersion::build },
     Chart { name: "recall-against-rate", build: recall::build },
     Chart { name: "cpu-over-time", build: resources::cpu },
     Chart { name: "memory-over-time", build: resources::memory },

@@ -20,6 +20,8 @@ pub enum Picture {
     Bars(Bars),
     /// A field of cells.
     Cells(Cells),
+    /// Small plots side by side.
+    Grid(Grid),
 }
 
 impl From<Plot> for Picture {
@@ -40,6 +42,12 @@ impl From<Cells> for Picture {
     }
 }
 
+impl From<Grid> for Picture {
+    fn from(grid: Grid) -> Self {
+        Self::Grid(grid)
+    }
+}
+
 impl Picture {
     /// A few words.
     #[must_use]
@@ -48,6 +56,7 @@ impl Picture {
             Self::Plot(plot) => &plot.title,
             Self::Bars(bars) => &bars.title,
             Self::Cells(cells) => &cells.title,
+            Self::Grid(grid) => &grid.title,
         }
     }
 
@@ -58,6 +67,7 @@ impl Picture {
             Self::Plot(plot) => &plot.summary,
             Self::Bars(bars) => &bars.summary,
             Self::Cells(cells) => &cells.summary,
+            Self::Grid(grid) => &grid.summary,
         }
     }
 
@@ -68,6 +78,7 @@ impl Picture {
             Self::Plot(plot) => plot.figures(),
             Self::Bars(bars) => bars.figures(),
             Self::Cells(cells) => cells.figures(),
+            Self::Grid(grid) => grid.figures(),
         }
     }
 }
@@ -77,8 +88,17 @@ impl Picture {
 pub struct Figures {
     /// Headings.
     pub heads: Vec<String>,
-    /// Rows under them, each with its place between the left and right end of the plot where it has one.
-    pub rows: Vec<(Option<f64>, Vec<String>)>,
+    /// Rows under them, each with where it stands in the drawing.
+    pub rows: Vec<(Place, Vec<String>)>,
+}
+
+/// Where a row of figures stands in the drawing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Place {
+    /// In that panel (a picture of one piece is panel 0), at a share of the way from its left to its right end.
+    Across(usize, f64),
+    /// At a share of the way from the top to the bottom.
+    Down(f64),
 }
 
 /// Lines over one axis.
@@ -187,7 +207,7 @@ impl Plot {
             let lines = self.lines.iter().map(|line| write(line.ys[place]));
             let ends = |ends: (f64, f64)| format!("{} – {}", self.y.value.of(ends.0), self.y.value.of(ends.1));
             let bands = self.over.bands.iter().map(|band| band.ends[place].map_or_else(|| "–".to_owned(), ends));
-            (Some(self.x.place(*x)), std::iter::once(self.x.value.of(*x)).chain(lines).chain(bands).collect())
+            (Place::Across(0, self.x.place(*x)), std::iter::once(self.x.value.of(*x)).chain(lines).chain(bands).collect())
         };
         Figures {
             heads: std::iter::once(self.x.title.to_owned()).chain(names.cloned()).collect(),
@@ -232,14 +252,18 @@ impl Bars {
     fn figures(&self) -> Figures {
         let write = |value: f64| self.x.value.of(value);
         let (has_ends, has_limits) = (self.bars.iter().any(|bar| bar.ends.is_some()), !self.limits.is_empty());
-        let row = |bar: &Bar| {
+        let row = |(place, bar): (usize, &Bar)| {
             let ends = bar.ends.map_or_else(|| "–".to_owned(), |(low, high)| format!("{} – {}", write(low), write(high)));
             let limit = bar.limit.map_or_else(|| "–".to_owned(), write);
             let cells = [Some(bar.name.clone()), Some(write(bar.value)), has_ends.then_some(ends), has_limits.then_some(limit)];
-            (None, cells.into_iter().flatten().collect())
+            let down = (place as f64 + 0.5) / self.bars.len() as f64;
+            (Place::Down(down), cells.into_iter().flatten().collect())
         };
         let heads = [Some(self.names), Some(self.x.title), has_ends.then_some("Interval"), has_limits.then_some(self.limits)];
-        Figures { heads: heads.into_iter().flatten().map(str::to_owned).collect(), rows: self.bars.iter().map(row).collect() }
+        Figures {
+            heads: heads.into_iter().flatten().map(str::to_owned).collect(),
+            rows: self.bars.iter().enumerate().map(row).collect(),
+        }
     }
 }
 
@@ -273,12 +297,66 @@ impl Cells {
         let row = |column: usize| {
             let middle = f64::midpoint(self.x_edges[column], self.x_edges[column + 1]);
             let cells = self.counts.iter().map(|row| crate::units::count(row[column]));
-            (Some(self.x.place(middle)), std::iter::once(self.x.value.of(self.x_edges[column])).chain(cells).collect())
+            (
+                Place::Across(0, self.x.place(middle)),
+                std::iter::once(self.x.value.of(self.x_edges[column])).chain(cells).collect(),
+            )
         };
         Figures {
             heads: std::iter::once(self.x.title.to_owned()).chain(heads).collect(),
             rows: (0..self.x_edges.len().saturating_sub(1)).map(row).collect(),
         }
+    }
+}
+
+/// Small plots side by side, all on the same axes.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    /// A few words.
+    pub title: String,
+    /// What can be seen, in one sentence with figures: the text alternative.
+    pub summary: String,
+    /// The horizontal axis of each.
+    pub x: Axis,
+    /// The vertical axis of each.
+    pub y: Axis,
+    /// Places on the horizontal axis, rising; every line has a value, or a gap, at each.
+    pub xs: Vec<f64>,
+    /// What the panels are of.
+    pub names: &'static str,
+    /// The plots, from left to right and from top to bottom; their lines have the same names.
+    pub panels: Vec<Panel>,
+}
+
+/// One plot of a [`Grid`].
+#[derive(Debug, Clone)]
+pub struct Panel {
+    /// What it is of.
+    pub name: String,
+    /// Its lines, those drawn first below the others.
+    pub lines: Vec<Line>,
+}
+
+impl Grid {
+    /// The lines of every panel, as far as their names and strokes go.
+    #[must_use]
+    pub fn legend(&self) -> &[Line] {
+        self.panels.first().map_or(&[], |panel| &panel.lines)
+    }
+
+    /// A row for each place at which a panel has something to show.
+    fn figures(&self) -> Figures {
+        let names = self.legend().iter().map(|line| line.name.clone());
+        let write = |y: Option<f64>| y.map_or_else(|| "–".to_owned(), |y| self.y.value.of(y));
+        let row = |number: usize, panel: &Panel, place: usize| {
+            let ys: Vec<Option<f64>> = panel.lines.iter().map(|line| line.ys[place]).collect();
+            let x = self.xs[place];
+            let cells = [panel.name.clone(), self.x.value.of(x)].into_iter().chain(ys.iter().map(|y| write(*y)));
+            ys.iter().any(Option::is_some).then(|| (Place::Across(number, self.x.place(x)), cells.collect()))
+        };
+        let rows = self.panels.iter().enumerate();
+        let rows = rows.flat_map(|(number, panel)| (0..self.xs.len()).filter_map(move |place| row(number, panel, place)));
+        Figures { heads: [self.names, self.x.title].into_iter().map(str::to_owned).chain(names).collect(), rows: rows.collect() }
     }
 }
 
@@ -313,8 +391,8 @@ mod tests {
         assert_eq!(
             figures.rows,
             [
-                (Some(0.0), ["zero", "5", "–"].map(str::to_owned).to_vec()),
-                (Some(0.5), ["one", "–", "1 – 2"].map(str::to_owned).to_vec())
+                (Place::Across(0, 0.0), ["zero", "5", "–"].map(str::to_owned).to_vec()),
+                (Place::Across(0, 0.5), ["one", "–", "1 – 2"].map(str::to_owned).to_vec())
             ]
         );
     }
@@ -333,10 +411,32 @@ mod tests {
         let figures = Picture::from(bars("", bar(None, None))).figures();
         assert_eq!(
             (figures.heads, figures.rows),
-            (vec!["Collection".to_owned(), "Rate".to_owned()], vec![(None, vec!["a".to_owned(), "3".to_owned()])])
+            (vec!["Collection".to_owned(), "Rate".to_owned()], vec![(Place::Down(0.5), vec!["a".to_owned(), "3".to_owned()])])
         );
         let figures = Picture::from(bars("Peak", bar(Some((2.0, 4.0)), Some(1.0)))).figures();
         assert_eq!(figures.heads, ["Collection", "Rate", "Interval", "Peak"]);
         assert_eq!(figures.rows[0].1, ["a", "3", "2 – 4", "1"]);
+    }
+
+    #[test]
+    fn the_table_behind_a_grid_has_a_row_for_each_place_with_a_value() {
+        let panel = |name: &str, ys: [Option<f64>; 2]| Panel {
+            name: name.to_owned(),
+            lines: vec![Line::new("Rate", Ink::Blue, Stroke::Thin, ys.to_vec())],
+        };
+        let figures = Picture::from(Grid {
+            title: String::new(),
+            summary: String::new(),
+            x: Axis::from_zero("When", 2.0, plain, plain),
+            y: Axis::from_zero("What", 10.0, plain, plain),
+            xs: vec![0.0, 1.0],
+            names: "Collection",
+            panels: vec![panel("a", [Some(5.0), None]), panel("b", [Some(1.0), Some(2.0)])],
+        })
+        .figures();
+        assert_eq!(figures.heads, ["Collection", "When", "Rate"]);
+        let row = |panel, x, cells: [&str; 3]| (Place::Across(panel, x), cells.map(str::to_owned).to_vec());
+        let wanted = [row(0, 0.0, ["a", "0", "5"]), row(1, 0.0, ["b", "0", "1"]), row(1, 0.5, ["b", "1", "2"])];
+        assert_eq!(figures.rows, wanted);
     }
 }

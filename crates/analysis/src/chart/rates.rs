@@ -9,8 +9,8 @@ const REQUESTS_MIN: u64 = 20;
 pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
     let rates = &analysis.rates;
     let bins = &rates.bins;
-    let (due, sent) = (rates.per_s(&rates.due), rates.per_s(&rates.sent));
-    let (ok, failed) = (rates.per_s(&rates.ok), rates.per_s(&rates.failed));
+    let (due, sent) = (rates.bins.per_s(&rates.due), rates.bins.per_s(&rates.sent));
+    let (ok, failed) = (rates.bins.per_s(&rates.ok), rates.bins.per_s(&rates.failed));
     if analysis.totals.requests < REQUESTS_MIN {
         return Err(format!("Throughput over time needs {REQUESTS_MIN} requests; the run has {}.", analysis.totals.requests));
     }
@@ -24,7 +24,7 @@ pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
         line("Failed", Ink::Vermillion, Stroke::Filled, failed),
     ];
     if analysis.rates.shed.iter().any(|shed| *shed > 0) {
-        lines.push(line("Shed at a limit", Ink::Text, Stroke::Dashed, rates.per_s(&rates.shed)));
+        lines.push(line("Shed at a limit", Ink::Text, Stroke::Dashed, rates.bins.per_s(&rates.shed)));
     }
     lines.extend(asked.map(|asked| line("Asked", Ink::Text, Stroke::Thin, asked)));
     Ok(Plot {

@@ -124,10 +124,9 @@ fn recovered(one: &Recovery) -> (Verdict, String) {
 
 pub(super) fn outage(analysis: &Analysis) -> Option<Judged> {
     let silence = analysis.silence.as_ref()?;
-    let length = units::duration((silence.to_ns - silence.from_ns) as f64);
+    let (length, toll) = silence.told();
     let since = units::time((silence.from_ns - analysis.whole.first_due_ns) as f64 / 1e9);
-    let (hit, failed) = (units::counted(silence.requests, "request"), units::count(silence.failed));
-    let title = format!("No good answer came for {length}, from {since} on: {hit} were hit, {failed} of them failed.");
+    let title = format!("No good answer came for {length}, from {since} on: {toll}.");
     Some(Judged {
         title,
         verdict: Verdict::Warn,

@@ -14,6 +14,7 @@ use crate::finding::run::completeness;
 use crate::histograms::{self, Merged};
 use crate::scope::{self, Scope};
 use crate::section::duration;
+use crate::spread::{self, Shape};
 use crate::totals::NO_ROWS;
 use crate::{Error, Result, Run, units};
 
@@ -42,6 +43,9 @@ pub struct RunSummary {
     pub scope: String,
     /// Response times by group.
     pub groups: Breakdown,
+    /// How they are spread, for a terminal: all requests, then the groups.
+    #[serde(skip)]
+    pub spread: Vec<Shape>,
 }
 
 /// What requests of rows can be told apart by.
@@ -91,8 +95,9 @@ pub fn inspect_run(dir: &Path, by: &[&'static str], scope: &Scope) -> Result<Run
     let worst = whole.0.max(timing.0);
     let verdict = if worst >= Verdict::Fail { worst } else { Verdict::Pass };
     let sentence = format!("{} {}", whole.1, timing.1);
+    let spread = spread::of_groups(&groups);
     let (label, requests, outcomes) = (run.info.label, run.info.requests, groups.outcomes);
-    Ok(RunSummary { label, verdict, sentence, requests, outcomes, scope: scope.to_string(), groups })
+    Ok(RunSummary { label, verdict, sentence, requests, outcomes, scope: scope.to_string(), groups, spread })
 }
 
 /// What the engine said of its timing when the run ended.
@@ -181,6 +186,9 @@ pub struct HistogramSummary {
     pub by: Vec<&'static str>,
     /// Response times by group.
     pub groups: Vec<Merged>,
+    /// How they are spread, for a terminal.
+    #[serde(skip)]
+    pub spread: Vec<Shape>,
 }
 
 /// Looks at the histograms of the run in `dir`, told apart `by` words of [`histograms::WORDS`].
@@ -189,7 +197,12 @@ pub struct HistogramSummary {
 /// [`Error::Trace`] when `dir` is no run or its histograms are missing or damaged.
 pub fn inspect_histograms(dir: &Path, by: &[&'static str]) -> Result<HistogramSummary> {
     let label = trace::read_run_info(dir)?.label;
-    Ok(HistogramSummary { label, by: by.to_vec(), groups: histograms::merge(dir, by, Measure::Response)? })
+    Ok(HistogramSummary {
+        label,
+        by: by.to_vec(),
+        groups: histograms::merge(dir, by, Measure::Response)?,
+        spread: spread::of_run(dir)?,
+    })
 }
 
 impl Display for HistogramSummary {

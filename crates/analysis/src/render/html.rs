@@ -2,7 +2,7 @@
 
 use super::card;
 use crate::Result;
-use crate::chart::{self, Drawn, Layout, Picture, escape};
+use crate::chart::{self, Drawn, Layout, Picture, Place, escape};
 use crate::page::{Card, Page, Part};
 use crate::section::{Block, Cell, Column, INSUFFICIENT, Table};
 
@@ -183,12 +183,17 @@ fn chart_block(chart: &Drawn) -> Result<String> {
     ))
 }
 
-/// The table behind a chart. `data-x` is the place of a row between the left and right end of the plot, for the page's script.
+/// The table behind a chart. `data-x` and `data-y` are the place of a row between the ends of what is drawn, `data-panel` the piece of it,
+/// for the page's script.
 fn figures_behind(picture: &Picture) -> String {
     let figures = picture.figures();
     let heads: String = figures.heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", escape(head))).collect();
-    let row = |(place, cells): &(Option<f64>, Vec<String>)| {
-        let place = place.map(|place| format!(" data-x=\"{place:.4}\"")).unwrap_or_default();
+    let row = |(place, cells): &(Place, Vec<String>)| {
+        let place = match place {
+            Place::Across(0, x) => format!(" data-x=\"{x:.4}\""),
+            Place::Across(panel, x) => format!(" data-x=\"{x:.4}\" data-panel=\"{panel}\""),
+            Place::Down(y) => format!(" data-y=\"{y:.4}\""),
+        };
         let (first, rest) = cells.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
         let rest: String = rest.iter().map(|cell| format!("<td>{}</td>", escape(cell))).collect();
         format!("<tr{place}><th scope=\"row\">{}</th>{rest}</tr>\n", escape(first))

@@ -60,6 +60,8 @@ pub(crate) fn document(analysis: &Analysis, findings: &[Finding], overview: &Ove
         "connects": analysis.connects,
         "transactions": analysis.transactions,
         "errors": analysis.failures,
+        "issues": analysis.issues.list,
+        "notes": analysis.issues.as_notes(),
         "requests": analysis.requests,
         "agreement": { "groups": analysis.agreement.groups, "examples": analysis.agreement.examples, "by_rate": analysis.agreement.by_rate },
         "timing": { "fidelity": analysis.timing.fidelity, "lateness": analysis.timing.lateness },

@@ -37,7 +37,7 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let html = page.write(out, "report")?;
     page::write(&out.join("findings.json"), &findings_json(&info, &page.overview, capacity.as_ref()))?;
     let capacity = capacity.as_ref().map(capacity::terminal).unwrap_or_default();
-    Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), capacity, html })
+    Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), capacity, spread: Vec::new(), html })
 }
 
 /// Other thresholds would have led the search elsewhere; what can be said is whether its largest good trial holds them.
@@ -60,6 +60,9 @@ fn refuse(dir: &Path, info: &SearchInfo, options: &ReportOptions) -> Result<()> 
             refused("--limit", "this is a search, whose trials are at one load each; a limit is reached by a load that grows")
         }
         () if options.junit.is_some() => refused("--junit", "this is a search; each of its trials is a run that has tests"),
+        () if !options.notes.is_empty() => {
+            refused("--note", "this is a search; each of its trials is a run that can be noted on")
+        }
         () if options.csv => refused("--csv", "this is a search; each of its trials is a run that has such tables"),
         () => Ok(()),
     }
@@ -174,7 +177,11 @@ impl SearchInfo {
                 lower.map_or_else(String::new, |lower| format!("at {}", units::per_s(lower.per_s))),
             ),
             figure("Trials", units::count(self.trials.len() as u64), verdicts),
-            figure("Time of trials", units::duration(seconds * 1e9), format!("{} s a full one", self.plan.goal.full_s)),
+            figure(
+                "Time of trials",
+                units::duration(seconds * 1e9),
+                format!("{} a full one", self::seconds(self.plan.goal.full_s)),
+            ),
         ]
     }
 }
@@ -185,6 +192,11 @@ fn confirmed(is: bool) -> &'static str {
 
 fn time(ns: Option<i64>) -> String {
     duration(ns.map(|ns| ns as f64))
+}
+
+/// A length in seconds that was asked for, without digits that say nothing.
+pub(super) fn seconds(length_s: f64) -> String {
+    units::round_duration(length_s * 1e9)
 }
 
 fn trials(info: &SearchInfo) -> Vec<Block> {
@@ -205,18 +217,18 @@ fn trials(info: &SearchInfo) -> Vec<Block> {
 fn how(info: &SearchInfo) -> String {
     let plan = &info.plan;
     format!(
-        "From {} on the rate is doubled in trials of {} s; the gap between borne and not borne is halved until it is {}, and each side rests on {} s of trials of {} s, of which {} may be bad (MLRsearch, RFC 9971).",
+        "From {} on the rate is doubled in trials of {}; the gap between borne and not borne is halved until it is {}, and each side rests on {} of trials of {}, of which {} may be bad (MLRsearch, RFC 9971).",
         units::per_s(plan.start_per_s),
-        plan.short_s,
+        seconds(plan.short_s),
         units::share(plan.width),
-        plan.goal.sum_s,
-        plan.goal.full_s,
+        seconds(plan.goal.sum_s),
+        seconds(plan.goal.full_s),
         units::share(plan.goal.exceed)
     )
 }
 
 fn trial(trial: &TrialInfo) -> Vec<Cell> {
-    let name = Cell { text: trial.folder.clone(), detail: format!("{} s", trial.length_s) };
+    let name = Cell { text: trial.folder.clone(), detail: seconds(trial.length_s) };
     let head = [name, trial.verdict.as_str().into(), units::per_s(trial.per_s).into()];
     head.into_iter().chain(cells(&trial.figures)).chain([trial.reasons.join("; ").into()]).collect()
 }

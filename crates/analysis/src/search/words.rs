@@ -5,6 +5,7 @@ use std::path::Path;
 use stats::search::{Bound, Ending};
 use trace::RunStatus;
 
+use super::page::seconds;
 use super::{Figures, Outcome, SearchInfo, TrialInfo};
 use crate::finding::Verdict;
 use crate::section::duration;
@@ -18,7 +19,7 @@ impl SearchInfo {
     #[must_use]
     pub fn progress(&self) -> String {
         let Some(trial) = self.trials.last() else { return String::new() };
-        let line = line(&trial.folder, &units::number(trial.per_s), &format!("{} s", trial.length_s), trial.verdict.as_str());
+        let line = line(&trial.folder, &units::number(trial.per_s), &seconds(trial.length_s), trial.verdict.as_str());
         let heading = if self.trials.len() == 1 { line_of_heading() } else { String::new() };
         format!("{heading}{line}{}", trial.reasons.join("; "))
     }
@@ -108,7 +109,7 @@ impl SearchInfo {
             trial.per_s == bound.per_s && trial.verdict == verdict && trial.length_s >= self.plan.goal.full_s
         };
         let count = self.trials.iter().filter(full).count();
-        format!("{} of {} s", units::counted(count as u64, "trial"), self.plan.goal.full_s)
+        format!("{} of {}", units::counted(count as u64, "trial"), seconds(self.plan.goal.full_s))
     }
 }
 

@@ -3,9 +3,13 @@
 use super::latency::{cells, columns};
 use super::phases::failed;
 use super::{Block, Cell, Column, Material, Table};
+use crate::courses::{NAMED_MAX, Other, SHOWN_MAX};
 use crate::distribution::Distribution;
 use crate::latency::{GROUPS_MAX, Group};
 use crate::{Analysis, breakdown, units};
+
+/// A table of more operations than this is folded.
+const OPEN_MAX: usize = 40;
 
 pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     let groups = &material.analysis.latency.groups;
@@ -16,11 +20,45 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
             units::count(GROUPS_MAX as u64)
         )));
     }
-    let response = Table { title: "Response time".to_owned(), ..table(groups, |group| &group.times.response) };
-    let service = Table { title: "Service time".to_owned(), folded: true, ..table(groups, |group| &group.times.service) };
-    blocks.extend([Block::Table(response), Block::Table(service)]);
+    let answered = material.analysis.totals.answered > 0;
+    let charts = [
+        ("rate-by-collection", material.analysis.courses.shown.len() > 1),
+        ("latency-by-collection", answered && material.analysis.courses.shown.len() > 1),
+        ("slowest-operations", answered && groups.len() > 1),
+    ];
+    blocks.extend(charts.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| Block::chart(name)));
+    blocks.extend(others(&material.analysis.courses.others));
+    let service = Table {
+        title: "Service time by collection and operation".to_owned(),
+        folded: true,
+        ..table(groups, |group| &group.times.service)
+    };
+    blocks.extend([Block::Table(response(groups)), Block::Table(service)]);
     blocks.extend(finest(material.analysis));
     blocks
+}
+
+/// Response time by collection and operation.
+pub(super) fn response(groups: &[Group]) -> Table {
+    let title = "Response time by collection and operation".to_owned();
+    Table { title, folded: groups.len() > OPEN_MAX, ..table(groups, |group| &group.times.response) }
+}
+
+/// The collections that have no small chart of their own.
+fn others(others: &[Other]) -> Option<Block> {
+    let row = |other: &Other| {
+        vec![other.collection.as_str().into(), units::count(other.requests).into(), failed(other.requests, other.ok)]
+    };
+    let more = others.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!("; {} more are not named", units::count(more as u64)) } else { String::new() };
+    let count = units::counted(others.len() as u64, "collection");
+    let table = Table {
+        title: format!("Beyond the {SHOWN_MAX} with the most requests, which have small charts: {count}{more}"),
+        folded: true,
+        columns: vec![Column::Text("Collection"), Column::Figure("Requests"), Column::Figure("Failed")],
+        rows: others.iter().take(NAMED_MAX).map(row).collect(),
+    };
+    (!others.is_empty()).then_some(Block::Table(table))
 }
 
 fn table(groups: &[Group], times: impl Fn(&Group) -> &Distribution) -> Table {

@@ -11,13 +11,14 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
         return vec![Block::Text("None: every request got a good answer.".to_owned())];
     }
     let columns = ["Requests", "Share", "First", "Last"].map(Column::Figure);
-    vec![Block::Table(Table {
+    let table = Table {
         title: "First and last are the due instants of the first and the last request it happened to, since the start."
             .to_owned(),
         columns: [Column::Text("Error")].into_iter().chain(columns).collect(),
         rows: analysis.failures.iter().map(|failure| row(analysis, failure)).collect(),
         ..Table::default()
-    })]
+    };
+    vec![Block::chart("errors-over-time"), Block::Table(table)]
 }
 
 fn row(analysis: &Analysis, failure: &Failure) -> Vec<Cell> {

@@ -4,6 +4,7 @@ use super::phases;
 use super::{Block, Cell, Column, Material, Table, duration, quantile};
 use crate::breakdown::Group;
 use crate::distribution::{Distribution, LEVELS};
+use crate::latency::Times;
 use crate::units;
 
 pub(super) fn build(material: Material<'_>) -> Vec<Block> {
@@ -21,22 +22,24 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
         )));
     }
     blocks.push(Block::chart("percentiles"));
-    blocks.push(Block::Table(table(&[("Response time", &times.response), ("Service time", &times.service)])));
+    blocks.push(Block::Table(self::times(times)));
     blocks.extend(phases::overview(material.analysis));
     blocks.extend([Block::chart("latency-over-time"), Block::chart("heat")]);
     blocks.extend(connects(material));
     blocks
 }
 
-/// One row a distribution.
-fn table(rows: &[(&'static str, &Distribution)]) -> Table {
+/// A row for each of the two times.
+pub(super) fn times(times: &Times) -> Table {
+    let rows = [("Response time", &times.response), ("Service time", &times.service)];
+    let row = |(name, times): (&str, &Distribution)| [vec![name.into(), units::count(times.count).into()], cells(times)].concat();
     Table {
         title: "Response time runs from the due instant, service time from the send; both to the last byte. Below each percentile: its 95 % \
                 confidence interval."
             .to_owned(),
         folded: false,
         columns: [Column::Text("Time"), Column::Figure("Answers")].into_iter().chain(columns()).collect(),
-        rows: rows.iter().map(|(name, times)| [vec![(*name).into(), units::count(times.count).into()], cells(times)].concat()).collect(),
+        rows: rows.into_iter().map(row).collect(),
     }
 }
 

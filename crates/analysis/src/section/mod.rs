@@ -9,6 +9,7 @@ mod collections;
 mod endurance;
 mod errors;
 mod findings;
+mod issues;
 mod latency;
 mod phases;
 mod requests;
@@ -20,6 +21,7 @@ mod transactions;
 use crate::Analysis;
 use crate::distribution::Quantile;
 use crate::finding::Finding;
+use crate::page::Part;
 use crate::units;
 
 /// What sections are made from.
@@ -45,6 +47,7 @@ pub struct Section {
 /// Every section, in the order of the page.
 pub const SECTIONS: &[Section] = &[
     Section { id: "findings", title: "Findings", build: findings::build },
+    Section { id: "issues", title: "Issues encountered", build: issues::build },
     Section { id: "latency", title: "Latency", build: latency::build },
     Section { id: "throughput", title: "Throughput", build: throughput::build },
     Section { id: "breaking", title: "Breaking points", build: breaking::build },
@@ -62,9 +65,17 @@ pub const SECTIONS: &[Section] = &[
 /// What stands beside the chart of latency by load, of the trials of a search.
 pub(crate) use breaking::blocks as of_loads;
 
-/// The sections that have something in them, in the order of the page.
-pub fn filled(material: Material<'_>) -> impl Iterator<Item = (&'static Section, Vec<Block>)> {
-    SECTIONS.iter().map(move |section| (section, (section.build)(material))).filter(|(_, blocks)| !blocks.is_empty())
+/// The section after which each phase has one of its own.
+const BEFORE_PHASES: &str = "throughput";
+
+/// The parts of a run's report, in the order of the page: the sections that have something in them, and one for each phase.
+#[must_use]
+pub fn parts(material: Material<'_>) -> Vec<Part> {
+    let phases =
+        |section: &Section| (section.id == BEFORE_PHASES).then(|| phases::parts(material.analysis)).into_iter().flatten();
+    let part = |section: &Section| Part::new(section.id, section.title, (section.build)(material));
+    let parts = SECTIONS.iter().flat_map(|section| std::iter::once(part(section)).chain(phases(section)));
+    parts.filter(|part| !part.blocks.is_empty()).collect()
 }
 
 /// A piece of a section.

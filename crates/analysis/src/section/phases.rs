@@ -1,9 +1,14 @@
-//! Figures by phase, for the sections that show them; nothing where a run has but one.
+//! Figures by phase; nothing where a run has but one.
 
-use super::latency::{cells, columns};
+use super::collections;
+use super::latency::{cells, columns, times};
 use super::{Block, Cell, Column, Table};
+use crate::page::Part;
 use crate::phases::Phase;
 use crate::{Analysis, units};
+
+/// Phases that have a section of their own, the first of them; the table of all phases has the others.
+const SECTIONS_MAX: usize = 12;
 
 /// What was left out, and what was asked for, offered and answered in each phase.
 pub(super) fn overview(analysis: &Analysis) -> Vec<Block> {
@@ -15,12 +20,45 @@ pub(super) fn overview(analysis: &Analysis) -> Vec<Block> {
     }
     if !analysis.by_phase.is_empty() {
         blocks.push(Block::Table(Table {
-            title: "Response time by phase.".to_owned(),
+            title: match analysis.by_phase.len().saturating_sub(SECTIONS_MAX) {
+                0 => "Response time by phase.".to_owned(),
+                _ => format!("Response time by phase; the first {SECTIONS_MAX} have a section of their own."),
+            },
             columns: head(["Asked", "Offered"]).chain(columns()).collect(),
             rows: analysis.by_phase.iter().map(row).collect(),
             ..Table::default()
         }));
     }
+    blocks
+}
+
+/// A section for each phase.
+pub(super) fn parts(analysis: &Analysis) -> impl Iterator<Item = Part> + '_ {
+    let part =
+        |(place, phase): (usize, &Phase)| Part::new(format!("phase-{}", place + 1), format!("Phase {}", phase.phase), of(phase));
+    analysis.by_phase.iter().take(SECTIONS_MAX).enumerate().map(part)
+}
+
+/// What stands in the section of a phase.
+fn of(phase: &Phase) -> Vec<Block> {
+    let (from, to) = (units::time(phase.from_ns as f64 / 1e9), units::time(phase.to_ns as f64 / 1e9));
+    let rate = |rate: Option<f64>| rate.map_or_else(|| "–".to_owned(), units::per_s);
+    let seconds = (phase.to_ns - phase.from_ns) as f64 / 1e9;
+    let failed = failed(phase.requests, phase.ok);
+    let share = if failed.detail.is_empty() { String::new() } else { format!(" ({})", failed.detail) };
+    let facts = vec![
+        ("From – to", format!("{from} – {to}")),
+        ("Asked", rate(phase.asked_per_s)),
+        ("Offered (due)", rate(phase.offered_per_s)),
+        ("Good answers", rate((seconds > 0.0).then(|| phase.ok as f64 / seconds))),
+        ("Failed", format!("{} of {}{share}", failed.text, units::count(phase.requests))),
+    ];
+    let mut blocks = vec![Block::Facts(facts)];
+    if phase.times.response.count > 0 {
+        let title = "Response and service time".to_owned();
+        blocks.push(Block::Table(Table { title, ..times(&phase.times) }));
+    }
+    blocks.push(Block::Table(Table { folded: true, ..collections::response(&phase.groups) }));
     blocks
 }
 

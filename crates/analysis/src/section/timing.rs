@@ -4,6 +4,7 @@ use stats::fidelity::{Check, Criterion, Dispersion};
 
 use super::latency::{cells, columns};
 use super::{Block, Cell, Column, Material, Table};
+use crate::chart::dispersion::WINDOWS_MIN;
 use crate::finding::criterion_text;
 use crate::{Analysis, units};
 
@@ -23,6 +24,7 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     blocks.extend([lateness(analysis), checks(analysis)].map(Block::Table));
     let dispersion = &analysis.timing.fidelity.dispersion;
     if !dispersion.is_empty() {
+        blocks.extend((dispersion.len() >= WINDOWS_MIN).then(|| Block::chart("dispersion")));
         blocks.push(Block::Table(dispersions(dispersion)));
     }
     blocks

@@ -46,11 +46,16 @@ fn inspect_run(words: Words) -> Result<Done, Failure> {
     let by = words.by.as_deref().map_or_else(|| Ok(run::BY.to_vec()), |list| run::words(list, known)).map_err(Failure::new)?;
     if words.histograms {
         let summary = run::inspect_histograms(&words.path, &by)?;
-        output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { summary.to_string() })?;
+        output::say(&if words.json {
+            serde_json::to_string_pretty(&summary)?
+        } else {
+            format!("{summary}\n{}", output::spread(&summary.spread))
+        })?;
         return Ok(Done::Fine);
     }
     let summary = run::inspect_run(&words.path, &by, &words.scope.unwrap_or_default())?;
-    output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { summary.to_string() })?;
+    let text = || format!("{summary}\n{}", output::spread(&summary.spread));
+    output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { text() })?;
     Ok(if summary.exit_code() == 0 { Done::Fine } else { Done::Finding })
 }
 

@@ -281,6 +281,9 @@ fn account(options: &ReplayOptions, summary: &RunSummary) -> String {
         lines.push(format!("timing {}", verdict.as_str()));
     }
     lines.extend(summary.warnings());
+    // What cannot be read is told by the report.
+    let spread = output::spread(&analysis::spread::of_run(&options.out).unwrap_or_default());
+    lines.extend((!spread.is_empty()).then(|| spread.trim_end().to_owned()));
     lines.push(format!("run in {}; next: rehearsal report {}", options.out.display(), options.out.display()));
     lines.join("\n")
 }

@@ -16,6 +16,7 @@ use crate::{output, thresholds};
 const EXAMPLE: &str = "Examples:
   rehearsal report reports/first
   rehearsal report reports/first --threshold 'p95<20ms' --threshold 'error_rate<0.1%' --junit junit.xml
+  rehearsal report reports/first --note 'restart-1: out of memory; its limit was raised' --note 'with the new index'
   rehearsal report reports/ramp --limit connections=1000 --limit cpu=80%
   rehearsal report reports/first --demand 5000/s --reserve 1 --price '0.40 EUR/h'
   rehearsal report reports --threshold 'p95<20ms' --junit junit.xml
@@ -52,6 +53,10 @@ pub struct Words {
     /// Write pass and fail of the run and of each threshold as JUnit XML, a suite for each run
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// What came of an issue that the report lists ('restart-1: the host ran out of memory'), or anything about the run; kept in the report
+    /// and in later ones at the same place; 'KEY:' takes one back [repeatable]
+    #[arg(long = "note", value_name = "[KEY:] TEXT")]
+    notes: Vec<String>,
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
@@ -62,8 +67,13 @@ pub struct Words {
 pub fn run(words: Words) -> Result<Done, Failure> {
     let thresholds = words.thresholds.taken()?;
     let (capacity, limits) = (words.capacity.question()?, words.limits);
-    let options = ReportOptions { out: words.output, csv: words.csv, thresholds, limits, junit: words.junit, capacity };
+    let options =
+        ReportOptions { out: words.output, csv: words.csv, thresholds, limits, junit: words.junit, capacity, notes: words.notes };
     if index::holds_runs(&words.run) {
+        if !options.notes.is_empty() {
+            let folder = words.run.display();
+            return Err(Failure::new(format!("--note is about a run, and {folder} holds several: name the folder of one")));
+        }
         return list(&words.run, &options, words.json);
     }
     let report = analysis::report(&words.run, &options)?;
@@ -71,7 +81,8 @@ pub fn run(words: Words) -> Result<Done, Failure> {
         std::fs::read_to_string(report.html.with_file_name("findings.json"))?
     } else {
         let thresholds = analysis::threshold::terminal(&report.thresholds);
-        format!("{thresholds}{}{}report: {}", report.overview.terminal(), report.capacity, report.html.display())
+        let (overview, spread) = (report.overview.terminal(), output::spread(&report.spread));
+        format!("{thresholds}{overview}{spread}{}report: {}", report.capacity, report.html.display())
     };
     output::say(&text)?;
     Ok(done(&report.overview))

@@ -117,7 +117,7 @@ impl Trials {
             seed: asked.seed,
             ..self.options.clone()
         };
-        self.run(&options, &format!("{}, {:.1}/s for {} s: ", asked.folder, asked.trial.per_s, asked.trial.length_s))
+        self.run(&options, &format!("{}, {:.1}/s for {:.1} s: ", asked.folder, asked.trial.per_s, asked.trial.length_s))
     }
 
     fn run(&mut self, options: &ReplayOptions, front: &str) -> Result<bool, Failure> {

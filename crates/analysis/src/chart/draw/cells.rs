@@ -38,6 +38,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
         self.text(cells.y.title, (MARGIN_LEFT, top + ROW * 1.5), HPos::Left, TEXT, Ink::Muted)?;
         self.y_axis(&cells.y, &frame)?;
         self.x_axis(&cells.x, &frame)?;
+        self.x_title(&cells.x, &frame)?;
         cells.counts.iter().enumerate().try_for_each(|(class, row)| self.row(cells, class, row, most, &frame))
     }
 
