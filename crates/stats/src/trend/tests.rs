@@ -157,7 +157,7 @@ fn each_rule_of_growth_can_say_no() {
     let wave = |i: i32| 1000.0 + 20.0 * f64::from(i) + 60.0 * (std::f64::consts::TAU * f64::from(i) / 12.0).sin();
     assert_eq!(kind(&wave), GrowthKind::SuspectGrowing, "neighbours hang together");
     assert_eq!(kind(&|i| -wave(i)), GrowthKind::SuspectFalling);
-    // Levels 300 apart with the same noise on either: 64 350 is left over by the step (24·143/12·15²), 3 times as much by a line.
+    // Levels 300 apart with the same noise on either: 64 350 is left over by the step (24·143/12·15²), 2.5 times as much by a line.
     let noisy_step = |i: i32| if i < 12 { 1000.0 } else { 1300.0 } + 15.0 * (f64::from(i * 7 % 12) - 5.5);
     assert_eq!(kind(&noisy_step), GrowthKind::Stepped);
 }
