@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rehearsal_tests::{root, run};
 
 /// Options of other programs that the pages name.
-const OF_OTHERS: [&str; 4] = ["--release", "--bench", "--example", "--inplace"];
+const OF_OTHERS: [&str; 6] = ["--release", "--bench", "--example", "--ignored", "--inplace", "--test"];
 
 /// The pages for users: at the root, in `docs`, beside the crates, and the notebooks.
 fn pages() -> Vec<PathBuf> {

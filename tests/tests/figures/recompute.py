@@ -183,20 +183,61 @@ def ranks(n, p):
     return (low, n - high + 1) if low > 0 and high > 0 else None
 
 
-def interval(observed, ordered, p):
-    """That of the smaller sample that would say as much if its values did not depend on their neighbours."""
+def dependence(observed, threshold):
+    """How much less the values tell of the share above a threshold since they depend on their neighbours: the design effect, the number of
+    stretches that know little of one another, and the excess kurtosis of counts in coarse batches."""
     n = len(observed)
-    size, value = n // 20, ordered[math.ceil(p * n - 1e-9) - 1]
-    effect = 1.0
-    if size >= 10:
-        shares = [sum(one > value for one in observed[batch * size : (batch + 1) * size]) / size for batch in range(20)]
-        mean = sum(shares) / 20
-        variance, alone = sum((share - mean) ** 2 for share in shares) / 19, mean * (1 - mean) / size
-        effect = max(1.0, (2.093 / 1.960) ** 2 * variance / alone) if alone > 0 else 1.0
-    few = 1 + 6 * effect / (n * min(p, 1 - p)) if effect > 1.8 else 1.0
-    effective = int(n / (effect * few))
-    found = ranks(effective, p)
-    return found and [ordered[min(max(-(-rank * n // effective), 1), n) - 1] for rank in found]
+    size = max(n // 500, 1)
+    above = [sum(one > threshold for one in observed[batch * size : (batch + 1) * size]) for batch in range(n // size)]
+    mean = sum(above) / len(above)
+    off = [count - mean for count in above]
+
+    def autocovariance(lag):
+        return sum(a * b for a, b in zip(off, off[lag:])) / len(off)
+
+    total, least, lag = 0.0, math.inf, 0
+    while lag + 1 < len(above) // 2:
+        pair = autocovariance(lag) + autocovariance(lag + 1)
+        if pair <= 0:
+            break
+        least = min(least, pair)
+        total, lag = total + least, lag + 2
+    stretches, share = len(above) / (2 * max(lag, 2) - 1), mean / size
+    alone = size * share * (1 - share)
+    effect = max((2 * total - autocovariance(0)) / alone / (1 - 1 / stretches), 1.0) if alone > 0 and stretches > 1 else 1.0
+    coarse = len(above) // 20
+    sums = [sum(above[batch * coarse : (batch + 1) * coarse]) for batch in range(20)] if coarse else [0]
+    middle = sum(sums) / len(sums)
+    second, fourth = (sum((one - middle) ** power for one in sums) / len(sums) for power in (2, 4))
+    return effect, stretches, max(fourth / second**2 - 3, 0.0) if second > 0 else 0.0
+
+
+def widening(stretches, kurtosis):
+    """(t/z)² by the expansion of Student's t around the normal quantile."""
+    z, degrees = 1.959963984540054, max(2 / (2 / stretches + kurtosis / 20), 2.0)
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return ((z + first / degrees + second / degrees**2 + third / degrees**3) / z) ** 2
+
+
+def intervals(observed, ordered):
+    """By level, that of the smaller sample that would say as much if its values did not depend on their neighbours."""
+    n = len(observed)
+    told = [p for p in LEVELS.values() if n >= SAMPLES_MIN[p]]
+    known = {p: dependence(observed, ordered[math.ceil(p * n - 1e-9) - 1]) for p in told}
+    found = {}
+    for p in told:
+        effect, stretches, kurtosis = known[p]
+        others = [known[other] for other in (0.5, 0.9) if other in known and min(other, 1 - other) > min(p, 1 - p)]
+        largest = max([effect, *(other[0] for other in others)])
+        stretches = min([stretches, *(other[1] for other in others)])
+        bursts = n * min(p, 1 - p) / largest
+        trust = bursts / (bursts + 10)
+        effect = effect**trust * largest ** (1 - trust)
+        effective = int(n / (effect * widening(stretches, kurtosis) * (1 + 4 / bursts))) if stretches >= 10 else 0
+        ends = ranks(effective, p) if effective else None
+        found[p] = ends and [ordered[min(max(-(-rank * n // effective), 1), n) - 1] for rank in ends]
+    return found
 
 
 def distribution(value, where, table="o"):
@@ -206,11 +247,10 @@ def distribution(value, where, table="o"):
         select count({value}), sum({value})::double / count({value}), min({value}), max({value}),
                list({value} order by place) filter ({value} is not null), {levels} from {table} where {where}""")
     found = {"count": count, "mean_ns": mean, "min_ns": least, "max_ns": most}
-    ordered = sorted(observed or [])
+    ends = intervals(observed or [], sorted(observed or []))
     for (name, p), quantile in zip(LEVELS.items(), quantiles):
-        enough = count >= SAMPLES_MIN[p]
-        low, high = (enough and interval(observed, ordered, p)) or (None, None)
-        found[name] = {"value_ns": quantile if enough else None, "low_ns": low, "high_ns": high}
+        low, high = ends.get(p) or (None, None)
+        found[name] = {"value_ns": quantile if p in ends else None, "low_ns": low, "high_ns": high}
     return found
 
 
