@@ -101,7 +101,7 @@ const BLOCKS: [&str; 28] = [
     "collections: latency-by-collection",
     "phase-1: facts",
     "phase-1: Response and service time",
-    "phase-1: Response time by collection",
+    "phase-1: Response time by",
     "collections: Response time by phase, target",
     "resources: What was seen",
     "errors: First and last",

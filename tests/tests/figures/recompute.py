@@ -52,6 +52,10 @@ def read(text, trimmed=False):
         return ((hours * 60 + minutes) * 60 + seconds) * S, 0.5 * S
     if long := re.fullmatch(r"([\d,]+) min (\d\d) s", text):
         return (int(long[1]) * 60 + int(long[2])) * S, 0.5 * S
+    if text.startswith("< "):
+        least, _ = read(text[2:])
+        return least / 2, least / 2
+    assert NUMBER.match(text), f"no figure: {text!r}"
     sign, whole, rest, unit = NUMBER.match(text).groups()
     scale = UNITS.get((unit or "").removesuffix("/s"), 1)
     value = float(whole.replace(",", "") + (rest or ""))
@@ -97,7 +101,7 @@ def holds(cell, figure):
 
 def spoilt(cell):
     """The same with another first digit; None where there is none."""
-    text = re.sub(r"\d", lambda digit: str((int(digit[0]) + 4) % 10), cell[0], count=1)
+    text = re.sub(r"\d", lambda digit: str((int(digit[0]) + 4) % 10), cell[0].removeprefix("< "), count=1)
     return (text, cell[1]) if text != cell[0] else None
 
 
@@ -387,7 +391,7 @@ def recall_against_rate(_):
     sent = binned("count(*)", "sent_ns is not null", "sent_ns", edges, width)
     recalls = binned("(avg(recall::double), count(recall))", "recall is not null", "due_ns", edges, width, "o")
     found = [((count or 0) * S / (end - begin), pair[0]) for (begin, end), count, pair in zip(edges, sent, recalls) if end - begin >= width / 2 and pair and pair[1] >= 20]
-    return [list(pair) for pair in sorted(found)]
+    return [list(pair) for pair in sorted(found, key=lambda pair: pair[0])]
 
 
 def gaps(shown):
@@ -571,14 +575,16 @@ def dispersions(shown):
 
 
 def criteria():
-    """What the timing is judged by: found, how far our histogram's buckets (0.1 % wide) may be off, and the most that is allowed."""
+    """What the timing is judged by: found, how far our histogram's buckets (0.1 % wide) may be off, and the most that is allowed. A difference
+    of gaps is small beside them, so it is taken between the middles of the buckets."""
     late = [one for one, in rows("select abs(own_ns - due_ns) from o where sent_ns is not null order by 1")]
     at = lambda p: late[math.ceil(p * SENT - 1e-9) - 1]
     missed, scheduled = row("""select count(*) filter (sent_ns is null and (error is null or error in ('shed:max-queued-bytes', 'shed:descriptors'))),
         count(*) filter (error is null or error not in ('unreplayable', 'aborted')) from o""")
     sides = [[gap for gap, in rows(f"select gap from (select {name} - lag({name}) over (order by {name}) gap from o where sent_ns is not null) where gap is not null order by 1")]
              for name in ("due_ns", "own_ns")]
-    w1 = sum(abs(a - b) for a, b in zip(*sides)) / len(sides[0])
+    middle = lambda gap: (gap >> width) * (1 << width) + (1 << width >> 1) if (width := max(gap.bit_length() - 11, 0)) else gap
+    w1 = sum(abs(middle(a) - middle(b)) for a, b in zip(*sides)) / len(sides[0])
     gap = sum(sides[0]) / len(sides[0])
     pairs = [(dispersion(one["window_ns"], "due_ns"), dispersion(one["window_ns"], "own_ns")) for one in FOUND["timing"]["fidelity"]["dispersion"]]
     error = [abs(math.log(own / due)) if due >= 1 else abs(own - due) for due, own in pairs]
