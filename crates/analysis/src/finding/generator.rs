@@ -17,8 +17,8 @@ pub(super) fn generator(analysis: &Analysis) -> Judged {
     let checks = fidelity.checks.iter().filter(|check| !check.holds());
     let level =
         checks.map(|check| check.criterion).find(|one| [Criterion::LatenessP99Ns, Criterion::LatenessP999Ns].contains(one));
-    let (spoilt, at) = match (level, analysis.timing.lateness.value_ns(0.999)) {
-        (Some(Criterion::LatenessP999Ns), Some(p999)) => (units::duration(p999 as f64), "99.9th"),
+    let (spoilt, at) = match (level, fidelity.lateness) {
+        (Some(Criterion::LatenessP999Ns), Some(counted)) => (units::duration(counted.p999_ns as f64), "99.9th"),
         _ => (late.clone(), "99th"),
     };
     let named = analysis.timing.limit.named_ns();
