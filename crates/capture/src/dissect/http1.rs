@@ -12,7 +12,7 @@ use wire::http1::{
     find_start,
 };
 
-use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade};
+use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade, read_on};
 use answer::Answer;
 use request::Pending;
 
@@ -245,14 +245,7 @@ impl Http1 {
     /// Reads what one side held back together with `bytes`, and holds back what is not used.
     fn take(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
         let mut held = std::mem::take(&mut self.stream(side).held);
-        if held.is_empty() {
-            let used = self.read(side, at, bytes, out);
-            held.extend_from_slice(&bytes[used..]);
-        } else {
-            held.extend_from_slice(bytes);
-            let used = self.read(side, at, &held, out);
-            held.drain(..used);
-        }
+        read_on(&mut held, bytes, |bytes| self.read(side, at, bytes, out));
         let stream = self.stream(side);
         if held.is_empty() && !stream.in_message {
             stream.finish_message();

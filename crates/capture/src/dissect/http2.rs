@@ -11,7 +11,7 @@ use trace::{Flag, TraceNs};
 use wire::Side;
 use wire::http2::{Conversation, Event, Headers, Hole, PREFACE, Start, Step, find_start};
 
-use super::{Connection, Dissector, Emit, Options, Probe, Protocol};
+use super::{Connection, Dissector, Emit, Options, Probe, Protocol, read_on};
 use stream::{Context, Stream};
 
 /// HTTP/2 with prior knowledge, or after an upgrade from HTTP/1.1.
@@ -86,14 +86,7 @@ struct Http2 {
 impl Dissector for Http2 {
     fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
         let mut held = std::mem::take(&mut self.half(side).held);
-        if held.is_empty() {
-            let used = self.read(side, at, bytes, out);
-            held.extend_from_slice(&bytes[used..]);
-        } else {
-            held.extend_from_slice(bytes);
-            let used = self.read(side, at, &held, out);
-            held.drain(..used);
-        }
+        read_on(&mut held, bytes, |bytes| self.read(side, at, bytes, out));
         self.half(side).held = held;
         if self.half(side).held.len() > HELD_BYTES_MAX {
             self.issue("http2-held-bytes-limit", out);

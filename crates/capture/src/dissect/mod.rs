@@ -109,6 +109,18 @@ pub struct Upgrade {
     pub answer_headers: Vec<Header>,
 }
 
+/// Has `read` read what is held back followed by `bytes`, and holds back what it says it did not use. Nothing is copied where all was used.
+fn read_on(held: &mut Vec<u8>, bytes: &[u8], read: impl FnOnce(&[u8]) -> usize) {
+    if held.is_empty() {
+        let used = read(bytes);
+        held.extend_from_slice(&bytes[used..]);
+    } else {
+        held.extend_from_slice(bytes);
+        let used = read(held);
+        held.drain(..used);
+    }
+}
+
 /// What a dissector is told about its connection when it is opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
