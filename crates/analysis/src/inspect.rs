@@ -109,7 +109,7 @@ pub struct Answers {
     pub ok: u64,
     /// With a bad one.
     pub failed: u64,
-    /// Without one in the recording.
+    /// Requests without one in the recording; messages of a long-lived stream need none.
     pub unanswered: u64,
 }
 
@@ -298,11 +298,14 @@ impl Tally {
     }
 
     fn add_answer(&mut self, row: &Row<'_>) {
-        let Some(status) = row.status() else {
-            self.answers.unanswered += u64::from(row.kind() != Kind::Push);
+        // What the server says of its own accord, and a message to which nothing was said, are no question without an answer.
+        let asks = matches!(row.kind(), Kind::Request | Kind::Open);
+        let answered = row.status().is_some() || row.latency_ns().is_some();
+        if !answered || row.kind() == Kind::Push {
+            self.answers.unanswered += u64::from(asks);
             return;
-        };
-        *self.statuses.get(status) += 1;
+        }
+        row.status().into_iter().for_each(|status| *self.statuses.get(status) += 1);
         *(if row.ok() == Some(false) { &mut self.answers.failed } else { &mut self.answers.ok }) += 1;
         self.response_bytes.add(row.response_bytes());
     }
@@ -452,6 +455,27 @@ mod tests {
         assert_eq!((found.request_bytes.sum, found.response_bytes.sum, found.response_bytes.count), (400_000, 3_600_000, 3600));
         assert_eq!(found.sessions, Sessions { count: 100, carrying_half: 51, uncounted_requests: 0 });
         assert_eq!(found.warnings, Vec::<String>::new());
+    }
+
+    /// Of a stream's rows, `open` asks; messages are answered, or need no answer; what the server pushes is none.
+    #[test]
+    fn messages_without_an_answer_are_not_missing_one() {
+        let kinds = [
+            (Kind::Open, true),
+            (Kind::Open, false),
+            (Kind::Message, true),
+            (Kind::Message, false),
+            (Kind::Push, true),
+            (Kind::Close, false),
+        ];
+        let rows = kinds.into_iter().zip(0..).map(|((kind, answered), i)| Exchange {
+            kind,
+            status: (answered && kind == Kind::Open).then(|| Name::from("101")),
+            ok: answered.then_some(true),
+            latency_ns: answered.then_some(1000),
+            ..row(i, 1)
+        });
+        assert_eq!(summary(rows, &[TraceMeta::default()]).answers, Answers { ok: 2, failed: 0, unanswered: 1 });
     }
 
     /// Latencies are 1 µs × i over the answered rows: the k-th smallest is known.

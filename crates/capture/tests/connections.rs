@@ -362,6 +362,7 @@ fn the_user_may_say_what_is_spoken() {
 
 #[test]
 fn a_wrong_wish_is_refused_in_one_sentence() {
+    assert_eq!(parse_decode("9001=grpc").map(|(port, protocol)| (port, protocol.name)).ok(), Some((9001, "http2")));
     let (port, protocol) = parse_decode("8000=http").expect("it is known");
     assert_eq!((port, protocol.name), (8000, "http"));
     for (text, says) in

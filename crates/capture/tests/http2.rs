@@ -277,7 +277,7 @@ fn a_unary_call_is_an_exchange_with_the_status_of_its_trailers() {
     let mut talk = Talk::new();
     talk.call(1, "GetOrder").message(Client, 1, "ask", true);
     talk.headers(Server, 1, ":status: 200|content-type: application/grpc", false).message(Server, 1, "answer", false);
-    talk.headers(Server, 1, "grpc-status: 0|grpc-message: fine", true);
+    talk.headers(Server, 1, "grpc-status: 0|grpc-message: 100 %25 fine%C3%BC%", true);
     talk.call(3, "Buy").message(Client, 3, "ask", true).headers(Server, 3, ":status: 200|grpc-status: 5", true);
     talk.call(5, "Silent").message(Client, 5, "ask", true).headers(Server, 5, ":status: 200", true);
     let out = talk.play();
@@ -295,7 +295,8 @@ fn a_unary_call_is_an_exchange_with_the_status_of_its_trailers() {
         ("grpc", "shop.Orders", "shop.Orders/GetOrder")
     );
     assert_eq!((row.items, row.effect, row.request.as_deref()), (1, trace::Effect::Read, Some(&b"\0\0\0\0\x03ask"[..])));
-    assert_eq!((out.issues.count("grpc-status-missing"), row.yields.len()), (1, 0));
+    let yields: Vec<_> = row.yields.iter().map(|found| (found.name.as_str(), &*found.value)).collect();
+    assert_eq!((out.issues.count("grpc-status-missing"), yields), (1, vec![("grpc-message", "100 % fineü%")]));
 }
 
 #[test]

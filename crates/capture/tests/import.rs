@@ -111,6 +111,32 @@ fn http2_is_as_server_and_tshark_saw_it() {
     assert!(!headers.contains("not-a-secret"), "{headers}");
 }
 
+/// All captures of ours as one, ten times: not a byte of the trace differs.
+#[test]
+fn ten_imports_are_byte_identical() {
+    let mut sources = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("it is committed").flatten().map(|entry| entry.path()) {
+            match entry.file_name().is_some_and(|name| name == "capture.pcap") {
+                true => sources.push(entry),
+                false if entry.is_dir() => folders.push(entry),
+                false => {}
+            }
+        }
+    }
+    sources.sort();
+    let folder = folder();
+    let import = |number: usize| {
+        let output = folder.path().join(number.to_string());
+        let meta = import(&sources, &output, &ImportOptions::default(), &mut |_| ()).expect("they are captures");
+        (fs::read(output).expect("it was written"), meta.loss.map(|loss| loss.connections.len()))
+    };
+    let first = import(0);
+    assert!(first.1 >= Some(3), "several protocols");
+    assert!((1..10).all(|number| import(number) == first));
+}
+
 /// What the client saw of each call (see the capture's README).
 #[test]
 fn calls_are_as_their_client_saw_them() {
@@ -134,6 +160,9 @@ fn calls_are_as_their_client_saw_them() {
     };
     assert_eq!(streams.iter().map(call).collect::<Vec<_>>(), *expect.as_array().expect("a list"));
     assert_eq!((meta.issues.len(), meta.loss.expect("an import has an account").bytes_missing), (0, 0));
+    let messages = exchanges.iter().flat_map(|row| &row.yields).filter(|found| found.name == "grpc-message");
+    let messages: Vec<&str> = messages.map(|found| &*found.value).collect();
+    assert_eq!(messages, ["no such thing: 100 %", "Method not found!"]);
     let kinds = |stream: u64| exchanges.iter().filter(|row| row.stream == stream).map(|row| row.kind).collect::<Vec<_>>();
     let (upload, chat) = (streams.iter().nth(8).expect("a call"), streams.iter().nth(9).expect("a call"));
     assert_eq!(kinds(*upload).iter().filter(|kind| **kind == Kind::Message).count(), 3);

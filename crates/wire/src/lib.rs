@@ -8,6 +8,8 @@ pub mod grpc;
 pub mod hpack;
 pub mod http1;
 pub mod http2;
+mod sha1;
+pub mod websocket;
 
 /// Who sent some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use wire::http1::{
     find_start,
 };
 
-use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade, read_on};
+use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade, header, read_on};
 use answer::Answer;
 use request::Pending;
 
@@ -552,8 +552,8 @@ impl Http1 {
         match request.finish() {
             (exchange, None) => out.push(&self.about, exchange),
             (exchange, Some(answer_headers)) => {
-                let upgrade = answer_headers.iter().find(|header| header.name.eq_ignore_ascii_case("upgrade"));
-                let to = upgrade.map_or(String::new(), |header| String::from_utf8_lossy(&header.value).to_ascii_lowercase());
+                let upgrade = header(&answer_headers, "upgrade").unwrap_or_default();
+                let to = String::from_utf8_lossy(upgrade).to_ascii_lowercase();
                 self.next = Some(Next { to, rest: Default::default() });
                 self.about.upgrade = Some(Box::new(Upgrade { exchange, answer_headers }));
             }

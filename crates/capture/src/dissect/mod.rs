@@ -14,12 +14,13 @@ pub mod http1;
 pub mod http2;
 pub(crate) mod prelude;
 mod session;
+pub mod websocket;
 
 pub use session::SessionBy;
 use session::Sessions;
 
 /// The protocols that can be decoded, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL, http2::PROTOCOL];
+pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL, http2::PROTOCOL, websocket::PROTOCOL];
 
 /// Turns the two byte streams of one connection into exchanges.
 ///
@@ -52,6 +53,8 @@ pub struct Emit {
     pub undecoded_bytes: u64,
     /// Requests that were not recorded as they were sent.
     pub loss: ExchangeLoss,
+    /// Sides of connections that hold what compressed messages refer to.
+    inflaters: usize,
     handover: Option<Handover>,
     sessions: Sessions,
 }
@@ -64,10 +67,15 @@ impl Emit {
     }
 
     /// Gives a finished exchange back. Here it gets its session.
-    pub fn push(&mut self, about: &Connection, mut exchange: Exchange) {
+    pub fn push(&mut self, about: &Connection, exchange: Exchange) {
+        self.push_part(about, exchange, None);
+    }
+
+    /// Gives a row of a long-lived stream back that began with a request with these headers: it is the same user's.
+    pub fn push_part(&mut self, about: &Connection, mut exchange: Exchange, headers: Option<&[Header]>) {
         let incomplete = [Flag::Gap, Flag::Truncated, Flag::Open].into_iter().any(|flag| exchange.flags.has(flag));
         self.loss.incomplete += u64::from(incomplete);
-        self.sessions.assign(about, &mut exchange, &mut self.issues);
+        self.sessions.assign(about, &mut exchange, headers, &mut self.issues);
         self.exchanges.push(exchange);
     }
 
@@ -107,6 +115,11 @@ pub struct Upgrade {
     pub exchange: Exchange,
     /// The headers of the answer that agreed.
     pub answer_headers: Vec<Header>,
+}
+
+/// The value of the first header of this name, whatever its case.
+fn header<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| &header.value[..])
 }
 
 /// Has `read` read what is held back followed by `bytes`, and holds back what it says it did not use. Nothing is copied where all was used.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use trace::{Exchange, Issues};
+use trace::{Exchange, Header, Issues};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Connection;
@@ -69,10 +69,11 @@ impl Sessions {
         Self { by, known: HashMap::new() }
     }
 
-    /// Sets session, place and stream. Inside a session, each connection is a stream of its own: order holds on a connection, while a
+    /// Sets session, place and stream; `headers` are those of the request, or of what began the stream that it belongs to. Inside a session, each connection is a stream of its own: order holds on a connection, while a
     /// user's parallel connections stay parallel.
-    pub fn assign(&mut self, about: &Connection, exchange: &mut Exchange, issues: &mut Issues) {
-        let Some(user) = self.user(about, exchange, issues) else { return };
+    pub fn assign(&mut self, about: &Connection, exchange: &mut Exchange, headers: Option<&[Header]>, issues: &mut Issues) {
+        let headers = exchange.headers.as_deref().or(headers).unwrap_or_default();
+        let Some(user) = self.user(about, headers, issues) else { return };
         let count = self.known.len();
         let full = count >= SESSIONS_MAX && !self.known.contains_key(&user);
         if full {
@@ -85,11 +86,11 @@ impl Sessions {
         *next += 1;
     }
 
-    /// Who this exchange is of; `None` where sessions are connections.
-    fn user(&self, about: &Connection, exchange: &Exchange, issues: &mut Issues) -> Option<User> {
+    /// Who an exchange with these headers is of; `None` where sessions are connections.
+    fn user(&self, about: &Connection, headers: &[Header], issues: &mut Issues) -> Option<User> {
         let header = |name: &str| {
-            let headers = exchange.headers.iter().flatten();
-            headers.filter(|header| header.name.eq_ignore_ascii_case(name)).map(|header| &header.value[..]).collect::<Vec<_>>()
+            let of_name = headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+            of_name.map(|header| &header.value[..]).collect::<Vec<_>>()
         };
         let value = match &self.by {
             SessionBy::Connection => return None,

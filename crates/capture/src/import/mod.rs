@@ -50,6 +50,9 @@ pub struct Progress {
     pub exchanges: u64,
 }
 
+/// What users may call a protocol whose rows have several names.
+const ALIASES: &[(&str, &str)] = &[("grpc", "http2")];
+
 /// Reads `8000=http`.
 ///
 /// # Errors
@@ -61,7 +64,8 @@ pub fn parse_decode(text: &str) -> Result<(u16, &'static Protocol)> {
     };
     let port = port.trim().parse().map_err(|_| wrong(format!("`{port}` is not a port number")))?;
     let known: Vec<&str> = PROTOCOLS.iter().map(|protocol| protocol.name).collect();
-    let protocol = PROTOCOLS.iter().find(|protocol| protocol.name == name.trim());
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name.trim()).map_or(name.trim(), |(_, name)| name);
+    let protocol = PROTOCOLS.iter().find(|protocol| protocol.name == name);
     Ok((port, protocol.ok_or_else(|| wrong(format!("known protocols are {}", known.join(", "))))?))
 }
 

@@ -73,13 +73,18 @@ pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> O
     Some(Classified { collection, operation, effect, items: u32::from(!request.body.is_empty()), rule: None })
 }
 
+/// Whether a method of this name changes nothing.
+pub(super) fn is_read(method: &str) -> bool {
+    READS.iter().any(|word| begins_with_word(method, word))
+}
+
 fn effect(known: Option<&Service>, service: &str, method: &str) -> Effect {
     let begins = |words: &[&str]| words.iter().any(|word| begins_with_word(method, word));
     if CONTROL.iter().any(|control| service.starts_with(control)) {
         Effect::Control
     } else if known.is_some_and(|known| begins(known.admin)) {
         Effect::Admin
-    } else if begins(READS) {
+    } else if is_read(method) {
         Effect::Read
     } else {
         Effect::Write

@@ -14,6 +14,7 @@ mod fallback;
 mod grpc;
 mod json;
 mod table;
+mod websocket;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -25,6 +26,7 @@ use crate::{Effect, Error, Header, Result};
 pub use json::Pointer;
 use json::{Ask, Found, Reading};
 use table::{Items, Place, Rule};
+pub use websocket::Message as WebSocketMessage;
 
 /// Segments of a path that are looked at; the rest counts as one.
 const SEGMENTS_MAX: usize = 32;

@@ -6,7 +6,7 @@
 //! - `push`: each other message of the server,
 //! - `close`: the end of the client's messages, answered by the status; framing that no other row has counts here.
 
-use trace::{Exchange, Flag, Kind, Name, Names, TraceNs, Yield};
+use trace::{Exchange, Flag, Header, Kind, Name, Names, TraceNs, Yield, escape_text};
 use wire::Side;
 use wire::grpc::{self, Messages, Piece};
 use wire::hpack::Fields;
@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub last_at: Option<TraceNs>,
     /// The number of `grpc-status`.
     status: Option<u16>,
+    /// What `grpc-message` says.
+    message: Option<Box<str>>,
     /// Fields of the trailers are not known.
     unknown: bool,
     /// The `open` row was given back.
@@ -42,6 +44,8 @@ pub(super) struct Call {
 struct Rows {
     /// What they share.
     like: Exchange,
+    /// Of the request that began the call.
+    headers: Option<Vec<Header>>,
     message: Option<Exchange>,
     message_body: Vec<u8>,
     /// The client's last message, if it is not answered.
@@ -71,6 +75,7 @@ impl Call {
     /// Takes the status from trailers, or from a head that is trailers, too.
     pub fn note_status(&mut self, fields: &Fields) {
         self.status = head::number(fields, b"grpc-status").or(self.status);
+        self.message = fields.get(b"grpc-message").map(message_text).or(self.message.take());
         self.unknown |= fields.unknown > 0 || fields.cut;
     }
 
@@ -84,6 +89,9 @@ impl Call {
     pub fn conclude(&self, row: &mut Exchange, whole: bool, names: &mut Names) -> bool {
         if self.counts[1] > 1 {
             row.yields.push(Yield { name: names.get("messages"), value: self.counts[1].to_string().into() });
+        }
+        if let Some(value) = self.message.clone().filter(|message| !message.is_empty()) {
+            row.yields.push(Yield { name: names.get("grpc-message"), value });
         }
         match self.status {
             Some(status) => {
@@ -100,6 +108,7 @@ impl Call {
         let like = Exchange { headers: None, request: None, flags: Default::default(), ..open.clone() };
         self.rows = Some(Box::new(Rows {
             like,
+            headers: open.headers.clone(),
             message: None,
             message_body: Vec::new(),
             waiting: None,
@@ -149,9 +158,9 @@ impl Call {
         let Some(mut rows) = self.rows.take() else { return };
         for mut cut in [rows.message.take(), rows.reply.take()].into_iter().flatten() {
             cut.flags.set(flag.unwrap_or(Flag::Truncated));
-            context.push(cut);
+            context.push_part(cut, rows.headers.as_deref());
         }
-        rows.waiting.take().into_iter().for_each(|row| context.push(row));
+        rows.waiting.take().into_iter().for_each(|row| context.push_part(row, rows.headers.as_deref()));
         let Some(mut close) = rows.close else { return };
         let rest = |side: usize| wire_bytes[side].saturating_sub(self.given_bytes[side]);
         (close.request_bytes, close.response_bytes) = (rest(0), rest(1));
@@ -163,7 +172,7 @@ impl Call {
             close.status = close.status.or(rows.reset);
         }
         flag.into_iter().for_each(|flag| close.flags.set(flag));
-        context.push(close);
+        context.push_part(close, rows.headers.as_deref());
     }
 }
 
@@ -203,7 +212,7 @@ impl Rows {
         if piece.end {
             message.request = body(std::mem::take(&mut self.message_body));
             let before = std::mem::replace(&mut self.waiting, self.message.take());
-            before.into_iter().for_each(|row| context.push(row));
+            before.into_iter().for_each(|row| context.push_part(row, self.headers.as_deref()));
             self.unanswered += 1;
         }
     }
@@ -226,9 +235,25 @@ impl Rows {
             reply.ok = Some(true);
             let kept = std::mem::take(&mut self.reply_body);
             reply.response = context.options.keep_responses.then(|| body(kept)).flatten();
-            self.reply.take().into_iter().for_each(|row| context.push(row));
+            self.reply.take().into_iter().for_each(|row| context.push_part(row, self.headers.as_deref()));
         }
     }
+}
+
+/// Bytes of a status message that are kept.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// A `grpc-message` as text: what is not printable ASCII comes percent-encoded (gRPC over HTTP2, "Responses").
+fn message_text(value: &[u8]) -> Box<str> {
+    let mut text = Vec::new();
+    let mut rest = &value[..value.len().min(MESSAGE_BYTES_MAX)];
+    while let [first, behind @ ..] = rest {
+        let coded = behind.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let coded = coded.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        text.push(coded.unwrap_or(*first));
+        rest = if coded.is_some() { &behind[2..] } else { behind };
+    }
+    escape_text(&text).0
 }
 
 /// A row without what its answer said.

@@ -1,7 +1,7 @@
 //! One stream: a request with its answer, or the rows of a long-lived gRPC call.
 
 use bytes::Bytes;
-use trace::{Coding, Exchange, Flag, Kind, Name, TraceNs};
+use trace::{Coding, Exchange, Flag, Header, Kind, Name, TraceNs};
 use wire::Side;
 use wire::grpc::{self, Piece};
 use wire::http2::{Headers, error_name};
@@ -28,6 +28,11 @@ impl Context<'_> {
 
     pub fn push(&mut self, exchange: Exchange) {
         self.out.push(self.about, exchange);
+    }
+
+    /// Gives a row of a call back that began with these headers.
+    pub fn push_part(&mut self, exchange: Exchange, headers: Option<&[Header]>) {
+        self.out.push_part(self.about, exchange, headers);
     }
 }
 
