@@ -6,12 +6,11 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use capture::dissect::{Connection, Emit, Handover, Options, Protocol, http1, http2};
 use capture::import::{ImportOptions, import};
 use capture::pcap::CaptureReader;
+use support::streams::Stream;
 use support::{corpus, import_all, tape};
-use trace::{Exchange, Flag, Kind, TraceNs, Undecoded};
-use wire::Side;
+use trace::{Exchange, Kind, Undecoded};
 
 /// What a capture is expected to give. `None`: the manifest says nothing of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -312,11 +311,6 @@ fn damaged_files_are_kept_up_to_the_damage() {
     }
 }
 
-/// Takes the connections that HTTP/1 takes.
-static LIKE_HTTP1: &[Protocol] = &[Protocol { name: "like http", upgrades: &[], open: tape::open, ..http1::PROTOCOL }];
-/// Takes the connections that HTTP/2 takes.
-static LIKE_HTTP2: &[Protocol] = &[Protocol { name: "like http2", upgrades: &[], open: tape::open, ..http2::PROTOCOL }];
-
 /// The bytes that each side of each connection sent, up to the first hole.
 fn payloads(corpus: &Path, file: &str) -> Vec<(String, String)> {
     let events = tape::dissect(std::fs::read(corpus.join("pcap").join(file)).expect("it is there"), tape::ANYTHING);
@@ -348,83 +342,30 @@ fn reassembly_cases_have_the_right_payload() {
     assert_eq!(lengths, expected);
 }
 
-/// What each connection's dissector was given, with its protocol.
-fn tapes(file: &[u8]) -> Vec<(&'static Protocol, Vec<Exchange>)> {
-    let of = |(like, protocol): (_, &'static Protocol)| {
-        let mut tapes: BTreeMap<u64, Vec<Exchange>> = BTreeMap::new();
-        for event in tape::dissect(file.to_vec(), like) {
-            tapes.entry(event.session).or_default().push(event);
-        }
-        tapes.into_values().map(move |tape| (protocol, tape))
-    };
-    [(LIKE_HTTP1, &http1::PROTOCOL), (LIKE_HTTP2, &http2::PROTOCOL)].into_iter().flat_map(of).collect()
-}
-
-/// Plays events to a dissector, each piece of bytes cut into parts of at most `part_bytes`; ends with them if they do not end themselves.
-fn play(protocol: &Protocol, events: &[Exchange], part_bytes: usize) -> (Vec<Exchange>, trace::Issues, u64) {
-    let mut emit = Emit::default();
-    let address = ([127, 0, 0, 1], 1).into();
-    let from_start = !events[0].flags.has(Flag::MidConnection);
-    let about = Connection::new(events[0].session, address, address, from_start, &mut emit.names);
-    let mut dissector = (protocol.open)(&about, &Options::default());
-    for event in events {
-        let side = if event.method == "client" { Side::Client } else { Side::Server };
-        match event.operation.as_str() {
-            "bytes" => {
-                let bytes = event.request.as_deref().unwrap_or_default();
-                bytes.chunks(part_bytes).for_each(|part| dissector.bytes(side, event.at, part, &mut emit));
-            }
-            "gap" => dissector.gap(side, event.at, event.request_bytes, &mut emit),
-            "end" => dissector.end(side, event.at, &mut emit),
-            _ => dissector.finish(event.at, &mut emit),
-        }
-        if let Some(Handover { about, .. }) = emit.take_handover() {
-            emit.push(&about, about.upgrade.clone().expect("a request asked for it").exchange);
-            return (emit.exchanges, emit.issues, emit.undecoded_bytes);
-        }
-    }
-    if events.last().is_some_and(|event| event.operation != "finish") {
-        dissector.finish(TraceNs(i64::MAX / 2), &mut emit);
-    }
-    (emit.exchanges, emit.issues, emit.undecoded_bytes)
-}
-
 fn content(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[test]
-fn byte_by_byte_gives_the_same_exchanges() {
-    let Some(corpus) = corpus("byte_by_byte_gives_the_same_exchanges") else { return };
-    for (path, _) in captures(&corpus) {
-        for (protocol, tape) in tapes(&content(&path)) {
-            let whole = play(protocol, &tape, usize::MAX);
-            assert_eq!(play(protocol, &tape, 1), whole, "{}, connection {}", path.display(), tape[0].session);
-            assert_eq!(play(protocol, &tape, 7), whole, "{}, connection {}", path.display(), tape[0].session);
-        }
-    }
+/// The connections of all captures.
+fn streams(corpus: &Path) -> Vec<(String, Stream)> {
+    let of =
+        |(path, _): (PathBuf, String)| support::streams::streams(&path).into_iter().map(move |stream| (file_name(&path), stream));
+    captures(corpus).into_iter().flat_map(of).collect()
 }
 
-/// A connection cut after any packet gives the same exchanges as the whole one, as far as they were complete.
+/// Byte by byte; and each segment cut in two at each of its bytes, in connections of which that is no more than 1 MiB to read. Of longer
+/// ones so many cuts: one byte before, at and behind the ends of messages, and others chosen by chance.
 #[test]
-fn cut_after_every_packet_keeps_what_was_complete() {
-    let Some(corpus) = corpus("cut_after_every_packet_keeps_what_was_complete") else { return };
-    for (path, _) in captures(&corpus) {
-        for (protocol, tape) in tapes(&content(&path)) {
-            let whole = play(protocol, &tape, usize::MAX).0;
-            // Long connections repeat themselves: about 100 cuts are enough there.
-            for cut in (1..tape.len()).step_by(tape.len().div_ceil(100)) {
-                let cut_off = play(protocol, &tape[..cut], usize::MAX).0;
-                assert!(cut_off.len() <= whole.len(), "{}, connection {}, cut {cut}", path.display(), tape[0].session);
-                let complete = cut_off.iter().filter(|exchange| exchange.latency_ns.is_some());
-                for exchange in complete {
-                    let same = whole.iter().find(|other| other.seq == exchange.seq);
-                    let same = same.is_some_and(|same| same.target == exchange.target && same.status == exchange.status);
-                    assert!(same, "{}, connection {}, cut {cut}: {exchange:?}", path.display(), tape[0].session);
-                }
-            }
-        }
-    }
+fn every_two_way_cut_gives_the_same_exchanges() {
+    let Some(corpus) = corpus("every_two_way_cut_gives_the_same_exchanges") else { return };
+    streams(&corpus).iter().for_each(|(file, stream)| stream.check_cuts(file));
+}
+
+/// All prefixes of connections of which that is no more than 1 MiB to read, and as many of longer ones, chosen as the cuts above.
+#[test]
+fn every_prefix_keeps_what_was_complete() {
+    let Some(corpus) = corpus("every_prefix_keeps_what_was_complete") else { return };
+    streams(&corpus).iter().for_each(|(file, stream)| stream.check_prefixes(file));
 }
 
 /// Where the records of a file begin and end, by their own lengths.

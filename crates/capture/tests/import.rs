@@ -11,7 +11,7 @@ use capture::import::{ImportOptions, Progress, import};
 use capture::redact::Policy;
 use support::frames::{CLIENT, Host, PLAIN, SERVER, connection, pcap};
 use support::{exchanges, import_all};
-use trace::{Flag, Kind};
+use trace::{Effect, Flag, Kind};
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer not-a-secret\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -170,6 +170,58 @@ fn calls_are_as_their_client_saw_them() {
     assert!(exchanges.iter().filter(|row| row.kind == Kind::Message && row.stream == *chat).all(|row| row.latency_ns > Some(0)));
     let metadata = exchanges[0].headers.iter().flatten().find(|header| &*header.name == "authorization").expect("it was sent");
     assert!(metadata.value.starts_with(b"Bearer redacted-"));
+}
+
+/// What a client of Milvus asked for: collections are those of the messages, and what failed there has failed here.
+#[test]
+fn vectors_over_grpc_are_as_their_client_saw_them() {
+    let (expect, meta, exchanges) = case("grpc/pymilvus-lite");
+    let method = |row: &trace::Exchange| row.target.rsplit('/').next().unwrap_or_default().to_owned();
+    let wanted: Vec<_> =
+        expect.as_array().expect("a list").iter().map(|said| (said["method"].as_str(), said["collection"].as_str())).collect();
+    let asked: Vec<_> = exchanges.iter().map(|row| (method(row), row.collection.to_string())).collect();
+    let asked: Vec<_> = asked.iter().map(|(method, collection)| (Some(method.as_str()), Some(collection.as_str()))).collect();
+    let of_client: Vec<_> =
+        asked.iter().filter(|(method, _)| wanted.iter().any(|(wanted, _)| wanted == method)).copied().collect();
+    assert_eq!(of_client, wanted);
+    for (name, effect, items) in [("Insert", Effect::Write, 20), ("Upsert", Effect::Write, 1), ("Search", Effect::Read, 1)] {
+        assert!(
+            exchanges.iter().filter(|row| method(row) == name).all(|row| (row.effect, row.items) == (effect, items)),
+            "{name}"
+        );
+    }
+    let failed: Vec<_> =
+        exchanges.iter().filter(|row| row.ok == Some(false)).map(|row| (method(row), row.collection.to_string())).collect();
+    let service = "milvus.proto.milvus.MilvusService";
+    let lines = [("AllocTimestamp", service), ("AllocTimestamp", service), ("Search", "nowhere")];
+    assert_eq!(
+        failed,
+        lines.map(|(method, collection)| (method.to_owned(), collection.to_owned())),
+        "this server allots no times"
+    );
+    assert_eq!((meta.issues.len(), exchanges.len()), (0, 27));
+}
+
+/// What a client of Chroma asked for: its server knows collections by their ids.
+#[test]
+fn vectors_over_http_are_as_their_client_saw_them() {
+    let (expect, meta, exchanges) = case("http1/chromadb");
+    let said = expect.as_array().expect("a list").iter().filter(|said| said["what"] != "create");
+    let got = exchanges.iter().filter_map(|row| {
+        let (what, ids) = (row.operation.rsplit_once("/collections/{}/")?.1, row.answer_ids.as_ref().map_or(0, Vec::len) as u64);
+        let records = match what {
+            "query" | "get" => ids,
+            // The answer alone says how many there are.
+            "count" => 20,
+            _ => row.items.into(),
+        };
+        Some(serde_json::json!({ "what": what, "collection": row.collection.as_str(), "records": records }))
+    });
+    assert_eq!(got.collect::<Vec<_>>(), said.cloned().collect::<Vec<_>>());
+    let made: Vec<&str> = exchanges.iter().filter(|row| row.effect == Effect::Admin).map(|row| row.collection.as_str()).collect();
+    assert_eq!((made, meta.issues.len(), exchanges.len()), (vec!["books", "films"], 0, 19));
+    let text = format!("{exchanges:?}");
+    assert!(!text.contains("not-a-secret") && text.contains("redacted-"));
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub const PROTOCOL: Protocol = Protocol {
 pub const STREAMS_MAX: usize = 4096;
 /// Bytes of one side that wait for what follows them.
 const HELD_BYTES_MAX: usize = 1 << 20;
+/// Bytes on the wire of the shortest request: the head of a frame, and one byte.
+const REQUEST_BYTES_MIN: u64 = 10;
 /// Bytes of bodies of one connection that are held; past it the oldest stream is given back as it is.
 const PENDING_BYTES_MAX: usize = 64 << 20;
 
@@ -81,6 +83,10 @@ struct Http2 {
     streams: BTreeMap<u32, Stream>,
     /// Bytes of bodies that the streams hold.
     held_bytes: usize,
+    /// The client's last stream that is known of; 0 before the first.
+    last_stream: u32,
+    /// Bytes of the client that were not read since then: requests may be in them.
+    unread_bytes: u64,
 }
 
 impl Dissector for Http2 {
@@ -109,6 +115,7 @@ impl Dissector for Http2 {
             Hole::Lost => {
                 self.issue("http2-frames-lost", out);
                 self.lose(side);
+                self.unread_bytes += if side == Side::Client { missing_bytes } else { 0 };
             }
         }
     }
@@ -136,8 +143,10 @@ impl Http2 {
         let half = || Half { searching: !about.from_start, ..Half::default() };
         let talk = if about.from_start { Conversation::new() } else { Conversation::joined_late() };
         let (client, server) = (half(), half());
-        let streams = upgrade.into_iter().map(|upgrade| (1, Stream::upgraded(upgrade.exchange))).collect();
-        Self { about, options: options.clone(), talk, client, server, streams, held_bytes: 0 }
+        let streams: BTreeMap<u32, Stream> = upgrade.into_iter().map(|upgrade| (1, Stream::upgraded(upgrade.exchange))).collect();
+        let last_stream = u32::from(!streams.is_empty());
+        let options = options.clone();
+        Self { about, options, talk, client, server, streams, held_bytes: 0, last_stream, unread_bytes: 0 }
     }
 
     fn half(&mut self, side: Side) -> &mut Half {
@@ -195,12 +204,32 @@ impl Http2 {
             Start::NotBefore(at) => (at, false),
         };
         out.undecoded_bytes += skipped as u64;
+        self.unread_bytes += if side == Side::Client { skipped as u64 } else { 0 };
         if found {
             self.talk.restart(side);
             self.half(side).searching = false;
             self.half(side).started = None;
         }
         (skipped, found)
+    }
+
+    /// The client has come to this stream, of which its request was read, or its answer. Streams are numbered one after the other (RFC 9113
+    /// §5.1.1): where bytes were not read, the ones between were lost in them, as far as there is room for their requests.
+    fn reach(&mut self, stream: u32, is_request: bool, at: TraceNs, out: &mut Emit) {
+        if stream.is_multiple_of(2) || stream <= self.last_stream {
+            return;
+        }
+        let room = self.unread_bytes.div_ceil(REQUEST_BYTES_MIN);
+        // How many came before the first one that is known of, nobody can tell.
+        let lost = match self.last_stream {
+            0 => 0,
+            last => (u64::from((stream - last) / 2) - u64::from(is_request)).min(room),
+        };
+        for _ in 0..lost {
+            out.lose(&self.about, self.about.rows, at);
+        }
+        self.last_stream = stream;
+        self.unread_bytes = if is_request { 0 } else { self.unread_bytes.saturating_sub(lost * REQUEST_BYTES_MIN) };
     }
 
     /// What the next `used` bytes of one side are.
@@ -240,6 +269,9 @@ impl Http2 {
         let is_new = !self.streams.contains_key(&id);
         let is_request = headers.promised.is_some() || frame.side == Side::Client && is_new;
         if !is_request {
+            if frame.side == Side::Server {
+                self.reach(id, false, frame.started, out);
+            }
             let is_answer = head::number(&headers.fields, b":status").is_some_and(|status| status >= 200);
             if !self.on_stream(id, out, |stream, context| stream.headers(frame, headers, context)) {
                 let kind = if is_answer { "http-response-without-request" } else { "http2-headers-without-request" };
@@ -249,6 +281,9 @@ impl Http2 {
         }
         if !is_new || headers.fields.get(b":method").is_none() && headers.fields.unknown == 0 && headers.fault.is_none() {
             return self.nobodys("http2-headers-without-request", frame.wire_bytes, out);
+        }
+        if headers.promised.is_none() {
+            self.reach(id, true, frame.started, out);
         }
         let stream = Stream::asked(frame, headers, &mut self.context(out));
         self.streams.insert(id, stream);

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::print_stderr, reason = "each test uses its part of it, and says what it skips")]
 
 pub mod frames;
+pub mod streams;
 pub mod tape;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! How gRPC calls are grouped that no rule names: by service and method, and by collection where a known vector database is called.
 //!
 //! Messages are protocol buffers, whose fields have numbers and no names: without the service's description only the collection's name,
-//! at a number that its description fixes, is looked for. How many vectors or rows a message holds is not known.
+//! at a number that its description fixes, is looked for; of Milvus also how many rows or vectors there are, and whether the answer tells
+//! of a failure, which it does under a good status.
 
 use std::borrow::Cow;
 
@@ -11,18 +12,32 @@ use crate::Effect;
 /// A service whose messages are known as far as this goes.
 struct Service {
     name: &'static str,
-    /// The number of the field that names the collection.
+    /// The number of the field that names the collection, and methods in which it is another.
     collection: u64,
+    collections: &'static [(&'static str, u64)],
+    /// Methods whose message says how many rows or vectors it holds, and the number of that field.
+    items: &'static [(&'static str, u64)],
+    /// Methods that keep the connection going.
+    control: &'static [&'static str],
+    /// Answers hold a status of their own (`common.Status`).
+    own_status: bool,
     /// First words of the methods that change structure or settings.
     admin: &'static [&'static str],
 }
 
+const PLAIN: Service =
+    Service { name: "", collection: 1, collections: &[], items: &[], control: &[], own_status: false, admin: &[] };
+
 const SERVICES: &[Service] = &[
-    Service { name: "qdrant.Points", collection: 1, admin: &["CreateFieldIndex", "DeleteFieldIndex"] },
-    Service { name: "qdrant.Collections", collection: 1, admin: &["Create", "Update", "Delete"] },
+    Service { name: "qdrant.Points", admin: &["CreateFieldIndex", "DeleteFieldIndex"], ..PLAIN },
+    Service { name: "qdrant.Collections", admin: &["Create", "Update", "Delete"], ..PLAIN },
     Service {
         name: "milvus.proto.milvus.MilvusService",
         collection: 3,
+        collections: &[("GetLoadingProgress", 2), ("GetLoadState", 2), ("GetFlushState", 4), ("GetReplicas", 4)],
+        items: &[("Insert", 7), ("Upsert", 7), ("Search", 12)],
+        control: &["Connect", "AllocTimestamp", "GetVersion", "CheckHealth", "GetComponentStates"],
+        own_status: true,
         admin: &["Create", "Drop", "Alter", "Load", "Release", "Rename", "Flush", "Manual"],
     },
 ];
@@ -66,11 +81,16 @@ pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> O
         many => Cow::Owned(many.join("/")),
     };
     let known = SERVICES.iter().find(|known| known.name == service);
-    let collection = known.and_then(|known| text_field(first_message(request.body)?, known.collection));
+    let message = first_message(request.body).unwrap_or_default();
+    let of_method = |fields: &[(&str, u64)]| fields.iter().find(|(name, _)| name == method).map(|(_, number)| *number);
+    let collection = known.and_then(|known| name_at(message, of_method(known.collections).unwrap_or(known.collection)));
+    let items = known
+        .and_then(|known| number_at(message, of_method(known.items)?))
+        .map_or(1, |count| count.try_into().unwrap_or(u32::MAX));
     let effect = effect(known, &service, method);
     let operation = cut(format!("{service}/{method}").into());
     let collection = cut(collection.map_or(service, Cow::Borrowed));
-    Some(Classified { collection, operation, effect, items: u32::from(!request.body.is_empty()), rule: None })
+    Some(Classified { collection, operation, effect, items: if request.body.is_empty() { 0 } else { items }, rule: None })
 }
 
 /// Whether a method of this name changes nothing.
@@ -80,7 +100,8 @@ pub(super) fn is_read(method: &str) -> bool {
 
 fn effect(known: Option<&Service>, service: &str, method: &str) -> Effect {
     let begins = |words: &[&str]| words.iter().any(|word| begins_with_word(method, word));
-    if CONTROL.iter().any(|control| service.starts_with(control)) {
+    let keeps_going = known.is_some_and(|known| known.control.contains(&method));
+    if keeps_going || CONTROL.iter().any(|control| service.starts_with(control)) {
         Effect::Control
     } else if known.is_some_and(|known| begins(known.admin)) {
         Effect::Admin
@@ -104,26 +125,59 @@ fn first_message(body: &[u8]) -> Option<&[u8]> {
     (prefix[0] == 0).then(|| &message[..message.len().min(length as usize)])
 }
 
-/// The text of the first field of this number (protobuf.dev, "Encoding").
-fn text_field(mut message: &[u8], number: u64) -> Option<&str> {
+/// Whether the answer to a call tells of a failure though the status is good: Milvus answers with a status, or with what begins with one,
+/// whose code or older code is not 0 then (milvus-proto, `common.proto`).
+#[must_use]
+pub fn call_failed(target: &str, answer: &[u8]) -> bool {
+    let service = target.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if !SERVICES.iter().any(|known| known.own_status && known.name == service) {
+        return false;
+    }
+    let Some(message) = first_message(answer) else { return false };
+    let status = match field(message, 1) {
+        Some(Field::Bytes(status)) => status,
+        _ => message,
+    };
+    [1, 3].into_iter().any(|code| number_at(status, code).is_some_and(|code| code != 0))
+}
+
+/// What stands at a number (protobuf.dev, "Encoding").
+enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The first field of this number.
+fn field(mut message: &[u8], number: u64) -> Option<Field<'_>> {
     while !message.is_empty() {
         let tag = varint(&mut message)?;
-        let length = match tag & 7 {
-            0 => varint(&mut message).map(|_| 0)?,
-            1 => 8,
-            2 => usize::try_from(varint(&mut message)?).ok()?,
-            5 => 4,
+        let (value, length) = match tag & 7 {
+            0 => (varint(&mut message)?, 0),
+            1 => (0, 8),
+            2 => (0, usize::try_from(varint(&mut message)?).ok()?),
+            5 => (0, 4),
             _ => return None,
         };
-        let (field, rest) = message.split_at_checked(length)?;
-        if tag >> 3 == number && tag & 7 == 2 {
-            let text = std::str::from_utf8(field).ok()?;
-            let is_name = !text.is_empty() && text.len() <= NAME_CHARS_MAX && !text.contains(char::is_control);
-            return is_name.then_some(text);
+        let (bytes, rest) = message.split_at_checked(length)?;
+        match (tag >> 3 == number, tag & 7) {
+            (true, 0) => return Some(Field::Number(value)),
+            (true, 2) => return Some(Field::Bytes(bytes)),
+            _ => message = rest,
         }
-        message = rest;
     }
     None
+}
+
+/// The name that is the first field of this number.
+fn name_at(message: &[u8], number: u64) -> Option<&str> {
+    let Some(Field::Bytes(bytes)) = field(message, number) else { return None };
+    let text = std::str::from_utf8(bytes).ok()?;
+    (!text.is_empty() && text.len() <= NAME_CHARS_MAX && !text.contains(char::is_control)).then_some(text)
+}
+
+fn number_at(message: &[u8], number: u64) -> Option<u64> {
+    let Some(Field::Number(value)) = field(message, number) else { return None };
+    Some(value)
 }
 
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
@@ -176,8 +230,34 @@ mod tests {
         let message = b"\x0a\x02\x08\x01\x12\x02db\x1a\x05books";
         check(&format!("/{milvus}/Search"), message, "books", &format!("{milvus}/Search"), Effect::Read);
         check(&format!("/{milvus}/CreateIndex"), message, "books", &format!("{milvus}/CreateIndex"), Effect::Admin);
+        check(&format!("/{milvus}/Connect"), b"", milvus, &format!("{milvus}/Connect"), Effect::Control);
+        check(&format!("/{milvus}/GetLoadState"), b"\x12\x05books", "books", &format!("{milvus}/GetLoadState"), Effect::Read);
         for odd in [&b"\x0a\xff"[..], b"\x0a\x02\x01\x02", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x0f"] {
             check("/qdrant.Points/Search", odd, "qdrant.Points", "qdrant.Points/Search", Effect::Read);
         }
+    }
+    /// `InsertRequest.num_rows` is field 7, `SearchRequest.nq` field 12.
+    #[test]
+    fn milvus_says_how_many_and_whether_it_failed() {
+        let headers = [Header { name: "content-type".into(), value: b"application/grpc"[..].into() }];
+        let items = |method: &str, message: &[u8]| {
+            let body = [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat();
+            let target = format!("/milvus.proto.milvus.MilvusService/{method}");
+            let request = HttpRequest { method: "POST", target: &target, headers: &headers, body: &body };
+            Rules::builtin().classify(&request).items
+        };
+        assert_eq!(
+            (items("Insert", b"\x1a\x01b\x38\x96\x01"), items("Search", b"\x1a\x01b\x60\x03"), items("Query", b"\x1a\x01b")),
+            (150, 3, 1)
+        );
+        let failed = |target: &str, message: &[u8]| {
+            call_failed(target, &[&[0][..], &(message.len() as u32).to_be_bytes(), message].concat())
+        };
+        let search = "/milvus.proto.milvus.MilvusService/Search";
+        assert!(
+            failed(search, b"\x0a\x04\x18\x64\x20\x01") && failed(search, b"\x08\x01\x12\x02no") && failed(search, b"\x18\x64")
+        );
+        assert!(!failed(search, b"\x0a\x00\x12\x02\x18\x01") && !failed(search, b"") && !failed("/shop.Orders/Get", b"\x08\x01"));
+        assert!(!call_failed(search, b"\x00\x00"));
     }
 }

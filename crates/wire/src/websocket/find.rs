@@ -6,6 +6,8 @@ use crate::{Side, Start};
 
 /// Longer frames are not looked for: they would have to be held until the one behind them tells.
 const FRAME_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of a text that are looked at, since it may be looked at again with each byte that comes.
+const TEXT_BYTES_MAX: usize = 256;
 /// So many frames behind each other are no chance.
 const FRAMES_SURE: usize = 3;
 
@@ -70,14 +72,16 @@ fn chain(side: Side, bytes: &[u8]) -> Chain {
     Chain::Sure { frames: FRAMES_SURE, texts }
 }
 
-/// Whether a text is more than a byte or two; `None` where it is no text.
+/// Whether the front of a text is more than a byte or two; `None` where it is no text.
 fn readable(payload: &[u8], head: &FrameHead) -> Option<bool> {
-    let mut plain = Vec::with_capacity(payload.len());
-    Part { bytes: payload, key: head.key.unwrap_or_default() }.push_to(&mut plain);
+    let front = &payload[..payload.len().min(TEXT_BYTES_MAX)];
+    let mut plain = Vec::with_capacity(front.len());
+    Part { bytes: front, key: head.key.unwrap_or_default() }.push_to(&mut plain);
+    let whole = head.fin && front.len() == payload.len();
     let text = match std::str::from_utf8(&plain) {
         Ok(text) => text,
         // A fragment may end inside a character.
-        Err(error) if !head.fin && error.error_len().is_none() => std::str::from_utf8(&plain[..error.valid_up_to()]).ok()?,
+        Err(error) if !whole && error.error_len().is_none() => std::str::from_utf8(&plain[..error.valid_up_to()]).ok()?,
         Err(_) => return None,
     };
     Some(text.len() >= 2 && !text.contains(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r')))

@@ -77,6 +77,11 @@ impl Answer {
         (!self.gap).then(|| self.body.read(rule, self.status, rules))
     }
 
+    /// The body without its content coding, as far as it was gathered.
+    pub fn plain(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
+        self.body.plain()
+    }
+
     /// The body for keeping, as far as it was gathered and without its content coding: secrets are masked in it, which a coding would
     /// hide. `None` where the coding cannot be taken off.
     pub fn kept(&self, bytes_max: usize) -> Option<Bytes> {

@@ -85,8 +85,9 @@ impl Call {
         piece.start && side == Side::Client && self.counts[0] == 2
     }
 
-    /// Notes on the row that holds the call's end what became of it; true where the status should be there and is not.
-    pub fn conclude(&self, row: &mut Exchange, whole: bool, names: &mut Names) -> bool {
+    /// Notes on the row that holds the call's end what became of it; true where the status should be there and is not. `failed` says that
+    /// the answer tells of a failure whatever the status is.
+    pub fn conclude(&self, row: &mut Exchange, whole: bool, failed: bool, names: &mut Names) -> bool {
         if self.counts[1] > 1 {
             row.yields.push(Yield { name: names.get("messages"), value: self.counts[1].to_string().into() });
         }
@@ -96,7 +97,7 @@ impl Call {
         match self.status {
             Some(status) => {
                 row.status = Some(names.get(&format!("grpc:{status}")));
-                row.ok = Some(status == 0);
+                row.ok = Some(status == 0 && !failed);
             }
             None => row.ok = (whole && !self.unknown).then_some(false),
         }
@@ -166,7 +167,7 @@ impl Call {
         (close.request_bytes, close.response_bytes) = (rest(0), rest(1));
         if let Some(done_at) = rows.done_at {
             note_answer(&mut close, done_at, Some(done_at));
-            if self.conclude(&mut close, rows.reset.is_none(), &mut context.out.names) && rows.reset.is_none() {
+            if self.conclude(&mut close, rows.reset.is_none(), false, &mut context.out.names) && rows.reset.is_none() {
                 context.issue("grpc-status-missing", close.stream);
             }
             close.status = close.status.or(rows.reset);

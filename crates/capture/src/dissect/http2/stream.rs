@@ -42,6 +42,8 @@ pub(super) struct Stream {
     request: Pending,
     /// The answer's final head was seen.
     headed: bool,
+    /// Framing of the server was lost before that: if no head comes, the answer was in it.
+    unheard: bool,
     /// The answer under way.
     answer: Option<Answer>,
     /// Of client and server.
@@ -69,6 +71,7 @@ impl Stream {
             id,
             request: Pending::new(exchange),
             headed: false,
+            unheard: false,
             answer: None,
             wire_bytes: [frame.wire_bytes, 0],
             ended: [false; 2],
@@ -91,6 +94,7 @@ impl Stream {
             id: 1,
             request: Pending::upgraded(exchange),
             headed: false,
+            unheard: false,
             answer: None,
             wire_bytes,
             ended: [true, false],
@@ -249,7 +253,8 @@ impl Stream {
         }
         if let Some(call) = self.call.as_mut().filter(|call| !call.is_long_lived()) {
             let whole = done_at.is_some() && !answer.has_gap();
-            if call.conclude(row, whole, &mut context.out.names) {
+            let failed = whole && answer.plain().is_some_and(|body| trace::rules::call_failed(&row.target, &body));
+            if call.conclude(row, whole, failed, &mut context.out.names) {
                 context.issue("grpc-status-missing", self.id);
             }
         }
@@ -293,7 +298,11 @@ impl Stream {
     pub fn lost(&mut self, side: Side) {
         if !self.ended[side as usize] {
             self.call.iter_mut().for_each(|call| call.messages[side as usize].lose());
-            self.flag_gap(side);
+            if side == Side::Server && !self.headed {
+                self.unheard = true;
+            } else {
+                self.flag_gap(side);
+            }
         }
     }
 
@@ -310,6 +319,9 @@ impl Stream {
 
     /// Gives everything back; `flag` says why it is not whole, if it is not.
     pub fn finish(mut self, flag: Option<Flag>, context: &mut Context<'_>) {
+        if self.unheard && !self.headed {
+            self.request.flag(Flag::Gap);
+        }
         if !self.request.is_ended() {
             self.request.end(self.wire_bytes[0], flag, &context.options.rules, context.out);
         }
