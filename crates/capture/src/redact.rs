@@ -8,10 +8,11 @@
 mod json;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use trace::{Exchange, Flag, Header, Redaction};
 
@@ -51,14 +52,47 @@ pub struct Redactor {
     mask: Mask,
 }
 
+/// Names of headers whose treatment is remembered; that of others is found each time.
+const HEADER_NAMES_MAX: usize = 4096;
+
+/// What is done with the value of a header.
+#[derive(Debug, Clone, Copy)]
+enum Treatment {
+    Nothing,
+    Secret,
+    Cookies,
+    /// One cookie and its attributes.
+    SetCookie,
+    Credentials,
+    Url,
+}
+
+impl Treatment {
+    fn of(name: &str) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "cookie" => Self::Cookies,
+            "set-cookie" => Self::SetCookie,
+            "authorization" | "proxy-authorization" => Self::Credentials,
+            "referer" | "location" | "content-location" => Self::Url,
+            name if is_secret_header(name) => Self::Secret,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// Makes pseudonyms and counts them by kind of place.
 #[derive(Debug)]
 struct Mask {
     key: u128,
     masked: BTreeMap<&'static str, u64>,
+    treatments: HashMap<Box<str>, Treatment, RandomState>,
 }
 
 impl Mask {
+    fn new(key: u128) -> Self {
+        Self { key, masked: BTreeMap::new(), treatments: HashMap::default() }
+    }
+
     /// The pseudonym of a value: SipHash-2-4 with 128 bits of key and result (Aumasson and Bernstein 2012), a pseudorandom function.
     fn pseudonym(&mut self, kind: &'static str, value: &[u8]) -> String {
         *self.masked.entry(kind).or_default() += 1;
@@ -72,7 +106,7 @@ impl Redactor {
     /// A redactor; the same key gives the same pseudonyms.
     #[must_use]
     pub fn new(policy: Policy, key: u128) -> Self {
-        Self { policy, mask: Mask { key, masked: BTreeMap::new() } }
+        Self { policy, mask: Mask::new(key) }
     }
 
     /// What was masked, for the footer of the trace.
@@ -124,14 +158,25 @@ impl Mask {
         if value.is_empty() {
             return None;
         }
-        match name.to_ascii_lowercase().as_str() {
-            "cookie" => Some(self.cookies(value, usize::MAX)),
-            "set-cookie" => Some(self.cookies(value, 1)),
-            "authorization" | "proxy-authorization" => Some(self.credentials(value)),
-            "referer" | "location" | "content-location" => self.url(value),
-            name if is_secret_header(name) => Some(self.pseudonym("header", value).into_bytes()),
-            _ => None,
+        match self.treatment(name) {
+            Treatment::Nothing => None,
+            Treatment::Secret => Some(self.pseudonym("header", value).into_bytes()),
+            Treatment::Cookies => Some(self.cookies(value, usize::MAX)),
+            Treatment::SetCookie => Some(self.cookies(value, 1)),
+            Treatment::Credentials => Some(self.credentials(value)),
+            Treatment::Url => self.url(value),
         }
+    }
+
+    fn treatment(&mut self, name: &str) -> Treatment {
+        if let Some(known) = self.treatments.get(name) {
+            return *known;
+        }
+        let treatment = Treatment::of(name);
+        if self.treatments.len() < HEADER_NAMES_MAX {
+            self.treatments.insert(name.into(), treatment);
+        }
+        treatment
     }
 
     /// The scheme stays, what follows it does not (RFC 9110 §11.4).
@@ -187,6 +232,7 @@ impl Mask {
 
     /// `scheme://user:password@host` (RFC 3986 §3.2.1).
     fn userinfo(&mut self, front: &[u8]) -> Option<Vec<u8>> {
+        memchr::memchr(b'@', front)?;
         let start = memchr::memmem::find(front, b"://")? + 3;
         let authority = front[start..].split(|byte| matches!(byte, b'/' | b'?')).next()?;
         let end = start + authority.iter().rposition(|byte| *byte == b'@')?;

@@ -20,6 +20,7 @@ mod pack;
 mod parts;
 mod read;
 mod resource;
+mod rows;
 pub mod rules;
 mod run;
 pub mod schema;

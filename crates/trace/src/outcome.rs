@@ -1,17 +1,13 @@
 //! What happened to one replayed request, and the rolling files these go to.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::data_type::{BoolType, FloatType, Int32Type, Int64Type};
-use parquet::file::writer::SerializedFileWriter;
 
-use crate::columns::{Names, Numbers, OptionalNumbers, RowGroup, Texts};
+use crate::columns::{GroupFile, Names, Numbers, OptionalNumbers, columns, encode};
 use crate::exchange::closed_names;
 use crate::limits::{OUTCOME_GROUP_ROWS_MAX, PART_ROWS_MAX};
-use crate::write::write_error;
-use crate::{AtomicFile, Effect, Error, Kind, Result, RunNs, parts, schema};
+use crate::{Effect, Kind, Result, RunNs, parts, schema};
 
 closed_names! {
     /// Why a request has no good answer. A bad status is not a class: it is `ok = false` with the status beside it.
@@ -207,7 +203,7 @@ pub struct OutcomeWriter {
     part: u32,
     part_rows: usize,
     rows: u64,
-    file: Option<PartFile>,
+    file: Option<GroupFile>,
     columns: Columns,
 }
 
@@ -226,7 +222,7 @@ impl OutcomeWriter {
         self.columns.push(row);
         self.rows += 1;
         self.part_rows += 1;
-        if self.columns.rows >= OUTCOME_GROUP_ROWS_MAX {
+        if self.columns.id.0.len() >= OUTCOME_GROUP_ROWS_MAX {
             self.flush()?;
         }
         if self.part_rows >= PART_ROWS_MAX { self.roll() } else { Ok(()) }
@@ -239,7 +235,7 @@ impl OutcomeWriter {
     pub fn roll(&mut self) -> Result<()> {
         self.flush()?;
         if let Some(file) = self.file.take() {
-            file.finish()?;
+            file.finish(Vec::new())?;
             self.part += 1;
             self.part_rows = 0;
         }
@@ -257,99 +253,60 @@ impl OutcomeWriter {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if self.columns.rows == 0 {
+        if self.columns.id.0.is_empty() {
             return Ok(());
         }
-        if self.file.is_none() {
-            self.file = Some(PartFile::create(self.dir.join(parts::file_name(schema::OUTCOMES, self.part, self.part)))?);
-        }
-        let Some(PartFile { writer, path }) = &mut self.file else { return Ok(()) };
-        self.columns.write(writer).map_err(|e| write_error(path, e))
-    }
-}
-
-/// A part being written.
-struct PartFile {
-    writer: SerializedFileWriter<AtomicFile>,
-    path: PathBuf,
-}
-
-impl PartFile {
-    fn create(path: PathBuf) -> Result<Self> {
-        let file = AtomicFile::create(&path)?;
-        let properties = Arc::new(schema::properties(schema::OUTCOMES, Vec::new()));
-        let columns = ArrowSchemaConverter::new().convert(&schema::outcomes());
-        let open = |columns: parquet::schema::types::SchemaDescriptor| {
-            SerializedFileWriter::new(file, columns.root_schema_ptr(), properties)
-        };
-        let writer = columns.and_then(open).map_err(|e| Error::parquet(&path, e))?;
-        Ok(Self { writer, path })
-    }
-
-    fn finish(self) -> Result<()> {
-        let Self { writer, path } = self;
-        writer.into_inner().map_err(|e| write_error(&path, e))?.commit()
-    }
-}
-
-macro_rules! columns {
-    ($($name:ident: $column:ty),+ $(,)?) => {
-        /// Columns of the outcomes, in schema order.
-        #[derive(Default)]
-        struct Columns {
-            rows: usize,
-            $($name: $column,)+
-        }
-
-        impl Columns {
-            /// Writes all rows as one row group.
-            fn write(&mut self, file: &mut SerializedFileWriter<AtomicFile>) -> parquet::errors::Result<()> {
-                let mut group = RowGroup::begin(file)?;
-                self.rows = 0;
-                $(self.$name.write(&mut group)?;)+
-                group.finish()
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let path = self.dir.join(parts::file_name(schema::OUTCOMES, self.part, self.part));
+                none.insert(GroupFile::create(&path, schema::OUTCOMES, &schema::outcomes())?)
             }
-        }
-    };
+        };
+        let group = encode(&mut self.columns, file.layout());
+        file.append(group)
+    }
 }
 
 columns! {
-    id: Numbers<Int64Type>,
-    copy: Numbers<Int32Type>,
-    phase: Names,
-    worker: Numbers<Int32Type>,
-    session: Numbers<Int64Type>,
-    stream: Numbers<Int64Type>,
-    conn: Numbers<Int64Type>,
-    kind: Names,
-    effect: Names,
-    txn_name: Names,
-    txn_id: Texts,
-    protocol: Names,
-    collection: Names,
-    operation: Names,
-    target: Names,
-    due_ns: Numbers<Int64Type>,
-    blocked_ns: Numbers<Int64Type>,
-    queued_ns: Numbers<Int64Type>,
-    sent_ns: OptionalNumbers<Int64Type>,
-    first_byte_ns: OptionalNumbers<Int64Type>,
-    done_ns: OptionalNumbers<Int64Type>,
-    connect_ns: OptionalNumbers<Int64Type>,
-    status: Names,
-    ok: Numbers<BoolType>,
-    error: Names,
-    items: Numbers<Int32Type>,
-    request_bytes: Numbers<Int64Type>,
-    response_bytes: Numbers<Int64Type>,
-    matched: Names,
-    recall: OptionalNumbers<FloatType>,
-    rank_correlation: OptionalNumbers<FloatType>,
+    /// Columns of the outcomes.
+    Columns {
+        id: Numbers<Int64Type>,
+        copy: Numbers<Int32Type>,
+        phase: Names,
+        worker: Numbers<Int32Type>,
+        session: Numbers<Int64Type>,
+        stream: Numbers<Int64Type>,
+        conn: Numbers<Int64Type>,
+        kind: Names,
+        effect: Names,
+        txn_name: Names,
+        txn_id: Names,
+        protocol: Names,
+        collection: Names,
+        operation: Names,
+        target: Names,
+        due_ns: Numbers<Int64Type>,
+        blocked_ns: Numbers<Int64Type>,
+        queued_ns: Numbers<Int64Type>,
+        sent_ns: OptionalNumbers<Int64Type>,
+        first_byte_ns: OptionalNumbers<Int64Type>,
+        done_ns: OptionalNumbers<Int64Type>,
+        connect_ns: OptionalNumbers<Int64Type>,
+        status: Names,
+        ok: Numbers<BoolType>,
+        error: Names,
+        items: Numbers<Int32Type>,
+        request_bytes: Numbers<Int64Type>,
+        response_bytes: Numbers<Int64Type>,
+        matched: Names,
+        recall: OptionalNumbers<FloatType>,
+        rank_correlation: OptionalNumbers<FloatType>,
+    }
 }
 
 impl Columns {
     fn push(&mut self, row: &OutcomeRow<'_>) {
-        self.rows += 1;
         self.push_identity(row);
         self.push_times(row);
         self.push_answer(row);

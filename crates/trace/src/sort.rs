@@ -1,25 +1,43 @@
-//! Exchanges in any order → a trace: sorted runs in bounded memory, then one merge.
+//! Exchanges in any order → a trace, in bounded memory.
+//!
+//! Exchanges that come nearly in order, as they do from captures, leave the memory in order before the last ones come (replacement
+//! selection: Knuth, The Art of Computer Programming, volume 3, section 5.4.1): whenever memory is full, the earlier half is written behind
+//! what was written before. What comes too late for that waits for the next sorted run. One run is the trace; several are merged.
 
 use std::path::{Path, PathBuf};
 
 use crate::limits::{SORT_BYTES_MAX, SORT_RUNS_MAX};
+use crate::rows::HeldRows;
 use crate::{Error, Exchange, Names, Result, TraceMeta, TraceNs, TraceReader, TraceWriter};
 
 /// Collects exchanges and writes them as one trace sorted by (`at`, `session`, `seq`, `stream`, `copy`). Memory stays within
 /// [`SORT_BYTES_MAX`] and a little; the rest waits in sorted runs beside the output, which are removed in every case.
 pub struct TraceSorter {
     output: PathBuf,
-    held: Vec<Exchange>,
-    held_bytes: usize,
+    held: HeldRows,
     bytes_max: usize,
+    /// The run being written.
+    run: Option<Growing>,
     runs: Runs,
     keep_origin: bool,
+}
+
+/// A sorted run, whose times are counted from its first exchange.
+struct Run {
+    path: PathBuf,
+    start: TraceNs,
+}
+
+/// A sorted run being written.
+struct Growing {
+    run: Run,
+    writer: TraceWriter,
 }
 
 /// A folder of sorted runs, removed when dropped.
 struct Runs {
     dir: PathBuf,
-    files: Vec<PathBuf>,
+    files: Vec<Run>,
     made: usize,
 }
 
@@ -40,6 +58,11 @@ impl Runs {
         self.made += 1;
         Ok(self.dir.join(format!("{:06}.parquet", self.made)))
     }
+
+    /// The earliest instant in any of them.
+    fn start(&self) -> TraceNs {
+        self.files.iter().map(|run| run.start).min().unwrap_or_default()
+    }
 }
 
 impl TraceSorter {
@@ -55,7 +78,7 @@ impl TraceSorter {
         let mut dir = output.as_os_str().to_owned();
         dir.push(".sorting");
         let runs = Runs { dir: PathBuf::from(dir), files: Vec::new(), made: 0 };
-        Self { output: output.to_owned(), held: Vec::new(), held_bytes: 0, bytes_max, runs, keep_origin: false }
+        Self { output: output.to_owned(), held: HeldRows::default(), bytes_max, run: None, runs, keep_origin: false }
     }
 
     /// Keeps the `origin` the exchanges carry (see [`TraceWriter::keep_origin`]).
@@ -69,10 +92,9 @@ impl TraceSorter {
     ///
     /// # Errors
     /// [`Error::Io`] when a sorted run cannot be written.
-    pub fn push(&mut self, exchange: Exchange) -> Result<()> {
-        self.held_bytes += exchange.weight_bytes();
+    pub fn push(&mut self, exchange: &Exchange) -> Result<()> {
         self.held.push(exchange);
-        if self.held_bytes >= self.bytes_max { self.spill() } else { Ok(()) }
+        if self.held.bytes() >= self.bytes_max { self.write_half() } else { Ok(()) }
     }
 
     /// Writes the trace. Times are shifted so that the first exchange is at 0; `meta.wall_start_unix_ns`, if given as the wall
@@ -81,22 +103,36 @@ impl TraceSorter {
     /// # Errors
     /// [`Error::Io`] when the disk is full; then nothing is left under the output's name.
     pub fn finish(mut self, mut meta: TraceMeta) -> Result<TraceMeta> {
-        self.held.sort_by_key(Exchange::order);
-        let start = self.start()?;
-        if let Some(wall) = &mut meta.wall_start_unix_ns {
-            *wall += start.ns();
+        let rows = self.held.sorted();
+        let late = self.late(&rows);
+        if self.runs.files.is_empty() && late == 0 {
+            return self.finish_run(&rows, meta);
         }
-        let mut writer = self.writer(&self.output)?;
-        if self.runs.files.is_empty() {
-            for exchange in &mut self.held {
-                exchange.at = TraceNs(exchange.at - start);
-                writer.push(exchange)?;
-            }
-        } else {
-            self.spill()?;
-            merge(&self.runs.files, start, &mut writer)?;
-        }
+        self.write(&rows[late..])?;
+        self.close_run()?;
+        self.write(&rows[..late])?;
+        self.close_run()?;
+        let start = self.runs.start();
+        let mut writer = self.writer(&self.output)?.counting_from(start);
+        merge(&self.runs.files, &mut writer)?;
+        move_start(&mut meta, start);
         writer.finish(meta)
+    }
+
+    /// The only run is the trace.
+    fn finish_run(mut self, rows: &[u32], mut meta: TraceMeta) -> Result<TraceMeta> {
+        let Some(Growing { run, mut writer }) = self.run.take() else {
+            let start = rows.first().map_or(TraceNs(0), |row| self.held.order(*row).0);
+            let mut writer = self.writer(&self.output)?.counting_from(start);
+            writer.append(&mut self.held, rows)?;
+            move_start(&mut meta, start);
+            return writer.finish(meta);
+        };
+        writer.append(&mut self.held, rows)?;
+        move_start(&mut meta, run.start);
+        let meta = writer.finish(meta)?;
+        std::fs::rename(&run.path, &self.output).map_err(|e| Error::io("write", &self.output, e))?;
+        Ok(meta)
     }
 
     fn writer(&self, path: &Path) -> Result<TraceWriter> {
@@ -104,65 +140,82 @@ impl TraceSorter {
         Ok(if self.keep_origin { writer.keep_origin() } else { writer })
     }
 
-    /// The earliest instant pushed.
-    fn start(&self) -> Result<TraceNs> {
-        let mut start = self.held.first().map(|exchange| exchange.at);
-        for file in &self.runs.files {
-            let mut reader = TraceReader::open_columns(file, Some(&[]))?;
-            if let Some(batch) = reader.next_batch()? {
-                let first = batch.row(0).at();
-                start = Some(start.map_or(first, |start| start.min(first)));
-            }
-        }
-        Ok(start.unwrap_or_default())
+    /// How many of these sorted rows come before what the run has already.
+    fn late(&self, rows: &[u32]) -> usize {
+        let last = self.run.as_ref().and_then(|run| run.writer.last());
+        last.map_or(0, |last| rows.partition_point(|row| self.held.order(*row) < last))
     }
 
-    fn spill(&mut self) -> Result<()> {
-        if self.held.is_empty() {
-            return Ok(());
+    /// Writes the earlier half of what the run can take. Where most of what is held is late, the run is over.
+    fn write_half(&mut self) -> Result<()> {
+        let rows = self.held.sorted();
+        let mut late = self.late(&rows);
+        if late > rows.len() / 2 {
+            self.close_run()?;
+            late = 0;
         }
-        self.held.sort_by_key(Exchange::order);
-        let path = self.runs.next()?;
-        let mut writer = TraceWriter::create(&path)?.keep_origin();
-        for exchange in self.held.drain(..) {
-            writer.push(&exchange)?;
+        let half = late + (rows.len() - late).div_ceil(2);
+        self.write(&rows[late..half])?;
+        self.held.keep(&[&rows[..late], &rows[half..]].concat());
+        Ok(())
+    }
+
+    fn write(&mut self, rows: &[u32]) -> Result<()> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        if self.run.is_none() {
+            let run = Run { path: self.runs.next()?, start: self.held.order(*first).0 };
+            let writer = self.writer(&run.path)?.counting_from(run.start);
+            self.run = Some(Growing { run, writer });
         }
+        let Some(run) = &mut self.run else { return Ok(()) };
+        run.writer.append(&mut self.held, rows)
+    }
+
+    fn close_run(&mut self) -> Result<()> {
+        let Some(Growing { run, writer }) = self.run.take() else { return Ok(()) };
         writer.finish(TraceMeta::default())?;
-        self.held_bytes = 0;
-        self.runs.files.push(path);
+        self.runs.files.push(run);
         if self.runs.files.len() >= SORT_RUNS_MAX { self.merge_runs() } else { Ok(()) }
     }
 
     fn merge_runs(&mut self) -> Result<()> {
-        let path = self.runs.next()?;
-        let mut writer = TraceWriter::create(&path)?.keep_origin();
-        merge(&self.runs.files, TraceNs(0), &mut writer)?;
+        let run = Run { path: self.runs.next()?, start: self.runs.start() };
+        let mut writer = self.writer(&run.path)?.counting_from(run.start);
+        merge(&self.runs.files, &mut writer)?;
         writer.finish(TraceMeta::default())?;
-        for file in std::mem::replace(&mut self.runs.files, vec![path]) {
-            std::fs::remove_file(&file).map_err(|e| Error::io("remove", &file, e))?;
+        for Run { path, .. } in std::mem::replace(&mut self.runs.files, vec![run]) {
+            std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
         }
         Ok(())
     }
 }
 
+fn move_start(meta: &mut TraceMeta, start: TraceNs) {
+    if let Some(wall) = &mut meta.wall_start_unix_ns {
+        *wall += start.ns();
+    }
+}
+
 /// The rows of a sorted run, one at a time.
-struct Run {
+struct RunReader {
     reader: TraceReader,
+    start: TraceNs,
     rows: std::vec::IntoIter<Exchange>,
     names: Names,
     head: Option<Exchange>,
 }
 
-impl Run {
-    fn open(path: &Path, batch_bytes: usize) -> Result<Self> {
-        let mut run = Self {
-            reader: TraceReader::open_within(path, None, batch_bytes)?,
+impl RunReader {
+    fn open(run: &Run, batch_bytes: usize) -> Result<Self> {
+        let mut reader = Self {
+            reader: TraceReader::open_within(&run.path, None, batch_bytes)?,
+            start: run.start,
             rows: Vec::new().into_iter(),
             names: Names::default(),
             head: None,
         };
-        run.advance()?;
-        Ok(run)
+        reader.advance()?;
+        Ok(reader)
     }
 
     /// Moves to the next row and returns the one before it.
@@ -171,7 +224,8 @@ impl Run {
         if next.is_none()
             && let Some(batch) = self.reader.next_batch()?
         {
-            let rows: Vec<Exchange> = batch.rows().map(|row| row.to_exchange(&mut self.names)).collect();
+            let since_start = |row: Exchange| Exchange { at: row.at + self.start.ns(), ..row };
+            let rows: Vec<Exchange> = batch.rows().map(|row| since_start(row.to_exchange(&mut self.names))).collect();
             self.rows = rows.into_iter();
             next = self.rows.next();
         }
@@ -179,13 +233,12 @@ impl Run {
     }
 }
 
-fn merge(files: &[PathBuf], start: TraceNs, writer: &mut TraceWriter) -> Result<()> {
-    let mut runs = files.iter().map(|file| Run::open(file, SORT_BYTES_MAX / files.len())).collect::<Result<Vec<_>>>()?;
+fn merge(files: &[Run], writer: &mut TraceWriter) -> Result<()> {
+    let mut runs = files.iter().map(|run| RunReader::open(run, SORT_BYTES_MAX / files.len())).collect::<Result<Vec<_>>>()?;
     let mut heap: std::collections::BinaryHeap<std::cmp::Reverse<_>> =
         runs.iter().enumerate().filter_map(|(index, run)| Some(std::cmp::Reverse((run.head.as_ref()?.order(), index)))).collect();
     while let Some(std::cmp::Reverse((_, index))) = heap.pop() {
-        let Some(mut exchange) = runs[index].advance()? else { continue };
-        exchange.at = TraceNs(exchange.at - start);
+        let Some(exchange) = runs[index].advance()? else { continue };
         writer.push(&exchange)?;
         if let Some(head) = &runs[index].head {
             heap.push(std::cmp::Reverse((head.order(), index)));

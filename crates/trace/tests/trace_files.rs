@@ -262,7 +262,7 @@ proptest! {
             let path = dir.path().join(name);
             let mut sorter = TraceSorter::with_memory(&path, memory);
             for row in &rows {
-                sorter.push(row.clone()).unwrap();
+                sorter.push(row).unwrap();
             }
             sorter.finish(TraceMeta::default()).unwrap();
             files.push(std::fs::read(&path).unwrap());

@@ -6,6 +6,7 @@ mod guess;
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use trace::{Loss, TraceNs};
 
 pub use assembler::{Assembler, Sink, Way};
@@ -66,7 +67,7 @@ struct Flow {
 
 /// All connections of an import.
 pub struct Flows {
-    index: HashMap<Key, usize>,
+    index: HashMap<Key, usize, RandomState>,
     flows: Vec<Option<Flow>>,
     free: Vec<usize>,
     shared: Shared,
@@ -80,7 +81,7 @@ impl Flows {
     pub fn new(config: Config) -> Self {
         let emit = Emit::new(config.session_by.clone());
         let shared = Shared { config, emit, loss: Loss::default() };
-        let (index, flows, free) = (HashMap::new(), Vec::new(), Vec::new());
+        let (index, flows, free) = (HashMap::default(), Vec::new(), Vec::new());
         Self { index, flows, free, shared, sessions: 0, held_bytes: 0 }
     }
 

@@ -188,7 +188,7 @@ fn write(receiver: &Receiver<Message>, mut redactor: Redactor, output: &Path) ->
             Message::Batch(exchanges) => {
                 for mut exchange in exchanges {
                     redactor.redact(&mut exchange);
-                    sorter.push(exchange)?;
+                    sorter.push(&exchange)?;
                 }
             }
             Message::Done(mut meta) => {

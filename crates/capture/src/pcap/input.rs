@@ -10,8 +10,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{Error, Result};
 
-/// Bytes asked of the system at once.
-const READ_BYTES: usize = 128 << 10;
+/// Bytes asked of the system at once: so many that little of it is moved for a packet that lies across two reads, and that they stay in the
+/// processor's cache until they are looked at.
+const READ_BYTES: usize = 512 << 10;
 /// Memory a zstd stream may ask for, as a power of two: what `zstd -d` itself allows without further options.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 

@@ -213,7 +213,7 @@ fn write(options: &CutOptions, inputs: &[Input], progress: &mut dyn FnMut(u64)) 
             for row in batch.rows() {
                 if let Some((at, carried)) = place_of(&row, input, options) {
                     setup_carried += u64::from(carried);
-                    sorter.push(placed(row.to_exchange(&mut names), input, at))?;
+                    sorter.push(&placed(row.to_exchange(&mut names), input, at))?;
                 }
                 if row.id() % PROGRESS_EVERY == 0 {
                     progress(input.id_base + row.id());

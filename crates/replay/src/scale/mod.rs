@@ -349,7 +349,7 @@ fn write(
             if !places.is_empty() {
                 let exchange = row.to_exchange(&mut names);
                 for place in &places {
-                    sorters[place.output].push(placed(&exchange, plan.census, &arrival, *place))?;
+                    sorters[place.output].push(&placed(&exchange, plan.census, &arrival, *place))?;
                 }
             }
             if row.id() % PROGRESS_EVERY == 0 {

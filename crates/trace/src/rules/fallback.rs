@@ -1,7 +1,5 @@
 //! How requests are grouped that no rule names: by method and path, what varies in the path taken out.
 
-use std::borrow::Cow;
-
 use super::{Classified, HttpRequest, cut, grpc};
 use crate::Effect;
 
@@ -24,15 +22,16 @@ pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> C
         return call;
     }
     let whole = !request.target.starts_with('/') && !request.target.contains("://");
-    let collection = if whole { Cow::Borrowed(request.target) } else { collection(segments).into() };
-    let mut operation = format!("{} ", request.method);
-    if whole {
+    let mut operation = String::with_capacity(request.method.len() + request.target.len() + 2);
+    operation.extend([request.method, " "]);
+    let collection = if whole {
         operation.push_str(if request.method == "CONNECT" { "{}" } else { request.target });
+        request.target
     } else {
-        push_template(segments, &mut operation);
-    }
+        push_template(segments, &mut operation)
+    };
     Classified {
-        collection: cut(collection),
+        collection: cut(collection.into()),
         operation: cut(operation.into()),
         effect: effect(request.method),
         items: 0,
@@ -48,34 +47,62 @@ fn effect(method: &str) -> Effect {
     }
 }
 
-/// The first segment that names a thing: no prefix, version or identifier, and no file; `/` where there is none.
-fn collection<'a>(segments: &[&'a str]) -> &'a str {
-    let named = |segment: &&&str| !PREFIXES.contains(*segment) && !is_version(segment) && normalized(segment) == **segment;
-    segments.iter().find(named).copied().unwrap_or("/")
-}
-
-fn push_template(segments: &[&str], out: &mut String) {
+/// Appends the path, what varies in it taken out, and gives the first segment that names a thing: no prefix, version or identifier, and no
+/// file; `/` where there is none.
+fn push_template<'a>(segments: &[&'a str], out: &mut String) -> &'a str {
     if segments.is_empty() {
         out.push('/');
     }
-    for segment in segments.iter().take(SEGMENTS_KEPT) {
-        out.push('/');
-        out.push_str(&normalized(segment));
+    let mut collection = None;
+    for (place, segment) in segments.iter().enumerate() {
+        let shape = Shape::of(segment);
+        if shape == Shape::Word && !PREFIXES.contains(segment) && !is_version(segment) {
+            collection = collection.or(Some(*segment));
+        }
+        if place < SEGMENTS_KEPT {
+            shape.push(segment, out);
+        } else if collection.is_some() {
+            break;
+        }
     }
     if segments.len() > SEGMENTS_KEPT {
         out.push_str("/**");
     }
+    collection.unwrap_or("/")
 }
 
-/// The segment, or `{}` for an identifier, or `{}.png` for a static file.
-fn normalized(segment: &str) -> Cow<'_, str> {
-    if let Some((_, kind)) = segment.rsplit_once('.') {
-        let kind = kind.to_ascii_lowercase();
-        if STATIC_FILES.contains(&kind.as_str()) {
-            return format!("{{}}.{kind}").into();
+/// What a segment is.
+#[derive(PartialEq)]
+enum Shape<'a> {
+    /// It stays as it is.
+    Word,
+    Identifier,
+    /// A static file of this kind.
+    File(&'a str),
+}
+
+impl<'a> Shape<'a> {
+    fn of(segment: &'a str) -> Self {
+        let kind = segment.rsplit_once('.').map(|(_, kind)| kind);
+        match kind.filter(|kind| STATIC_FILES.iter().any(|known| known.eq_ignore_ascii_case(kind))) {
+            Some(kind) => Self::File(kind),
+            None if is_identifier(segment) => Self::Identifier,
+            None => Self::Word,
         }
     }
-    if is_identifier(segment) { "{}".into() } else { segment.into() }
+
+    /// Appends the segment, or `{}` for an identifier, or `{}.png` for a static file.
+    fn push(&self, segment: &str, out: &mut String) {
+        out.push('/');
+        match self {
+            Self::Word => out.push_str(segment),
+            Self::Identifier => out.push_str("{}"),
+            Self::File(kind) => {
+                out.push_str("{}.");
+                out.extend(kind.chars().map(|letter| letter.to_ascii_lowercase()));
+            }
+        }
+    }
 }
 
 /// `v1`, `v2.1`, `v1beta1`.

@@ -219,8 +219,11 @@ impl Items {
 
 /// The path of a target in any of its forms, without query and fragment.
 fn path_of(target: &str) -> &str {
-    let end = target.find(['?', '#']).unwrap_or(target.len());
+    let end = target.bytes().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
     let target = &target[..end];
+    if target.starts_with('/') {
+        return target;
+    }
     match target.split_once("://") {
         Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
             rest.find('/').map_or("/", |start| &rest[start..])
@@ -241,6 +244,9 @@ fn query_value<'a>(target: &'a str, name: &str) -> Option<&'a str> {
 
 /// Names are kept short: they are grouped by and shown.
 fn cut(name: Cow<'_, str>) -> Cow<'_, str> {
+    if name.len() <= NAME_CHARS_MAX {
+        return name;
+    }
     match name.char_indices().nth(NAME_CHARS_MAX) {
         Some((end, _)) => Cow::Owned(format!("{}…", &name[..end])),
         None => name,

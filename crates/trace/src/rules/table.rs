@@ -179,7 +179,7 @@ impl Route {
             _ => return false,
         };
         let fit = |(step, segment): (&Step, &&str)| !matches!(step, Step::Literal(text) if text != segment);
-        self.method == method && self.steps.iter().zip(&path[skipped..]).all(fit)
+        self.steps.iter().zip(&path[skipped..]).all(fit) && self.method == method
     }
 
     /// The segment that names the collection.

@@ -21,7 +21,7 @@ pub(in crate::dissect) struct Answer {
 impl Answer {
     /// An answer whose first byte was captured `at`; `whole` says whether its body has to be read or kept.
     pub fn begin(head: &ResponseHead<'_>, at: TraceNs, whole: bool) -> Self {
-        let coding = Coding::of(head.headers.get("content-encoding"));
+        let coding = if whole { Coding::of(head.headers.get("content-encoding")) } else { Coding::None };
         Self { informational: head.informational, ..Self::new(head.status, coding, at, whole) }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trace::rules::{HttpRequest, RuleId, Rules};
-use trace::{Exchange, Flag, Header, Kind, Names, TraceNs, escape_text};
+use trace::{Exchange, Flag, Header, Kind, Name, Names, TraceNs, escape_text};
 use wire::http1::{Headers, Oddity, RequestHead};
 
 use super::answer::Answer;
@@ -29,8 +29,8 @@ impl Pending {
         let mut exchange = about.row(Kind::Request, at);
         exchange.protocol = out.names.get("http");
         exchange.version = out.names.get(version(head.minor_version));
-        let (method, odd_method) = escape_text(head.method);
-        exchange.method = out.names.get(&method);
+        let (method, odd_method) = method(head.method, &mut out.names);
+        exchange.method = method;
         let (target, odd_target) = escape_text(head.target);
         exchange.target = target;
         let (headers, odd_name) = headers(head.headers);
@@ -148,7 +148,7 @@ impl Pending {
         self.answered = true;
         let exchange = &mut self.exchange;
         exchange.response_bytes = self.interim_bytes + wire_bytes;
-        exchange.status = Some(out.names.get(&answer.status().to_string()));
+        exchange.status = Some(status(answer.status(), &mut out.names));
         note_answer(exchange, answer.at(), done_at);
         self.change = answer.change().map(<[Header]>::to_vec);
         if answer.has_gap() {
@@ -169,6 +169,22 @@ impl Pending {
     pub fn finish(self) -> (Exchange, Option<Vec<Header>>) {
         (self.exchange, self.change)
     }
+}
+
+/// The name of a method, and whether it had to be escaped.
+fn method(sent: &[u8], names: &mut Names) -> (Name, bool) {
+    match std::str::from_utf8(sent) {
+        Ok(text) => (names.get(text), false),
+        Err(_) => (names.get(&escape_text(sent).0), true),
+    }
+}
+
+fn status(status: u16, names: &mut Names) -> Name {
+    if !(100..1000).contains(&status) {
+        return names.get(&status.to_string());
+    }
+    let digits = [status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + digit as u8);
+    names.get(std::str::from_utf8(&digits).unwrap_or_default())
 }
 
 fn version(minor: Option<u8>) -> &'static str {
