@@ -142,7 +142,10 @@ pub(crate) trait Column: Default {
     /// Appends some rows of another such column, which may lose them.
     fn append(&mut self, from: &mut Self, rows: &[u32]);
 
-    /// Encodes all rows and forgets them. `nested` is what a list knows of the column inside it.
+    /// Forgets all rows, and keeps the room.
+    fn clear(&mut self);
+
+    /// Encodes all rows. `nested` is what a list knows of the column inside it.
     fn write(&mut self, group: &mut RowGroup, nested: Option<&Levels>) -> Result<()>;
 }
 
@@ -158,6 +161,10 @@ macro_rules! columns {
         impl $crate::columns::Column for $struct {
             fn append(&mut self, from: &mut Self, rows: &[u32]) {
                 $(self.$name.append(&mut from.$name, rows);)+
+            }
+
+            fn clear(&mut self) {
+                $(self.$name.clear();)+
             }
 
             fn write(
@@ -176,8 +183,9 @@ pub(crate) use columns;
 /// Encodes all rows as one group, and forgets them.
 pub(crate) fn encode(columns: &mut impl Column, layout: &Layout) -> Result<RowGroup> {
     let mut group = RowGroup::begin(layout);
-    columns.write(&mut group, None)?;
-    Ok(group)
+    let written = columns.write(&mut group, None);
+    columns.clear();
+    written.map(|()| group)
 }
 
 /// A column of numbers (or truth values) in which none is missing.
@@ -201,9 +209,11 @@ impl<T: DataType> Column for Numbers<T> {
     }
 
     fn write(&mut self, group: &mut RowGroup, _: Option<&Levels>) -> Result<()> {
-        group.numbers::<T>(&self.0, &Levels::default())?;
+        group.numbers::<T>(&self.0, &Levels::default())
+    }
+
+    fn clear(&mut self) {
         self.0.clear();
-        Ok(())
     }
 }
 
@@ -229,8 +239,12 @@ impl<T: DataType> Column for OptionalNumbers<T> {
 
     fn write(&mut self, group: &mut RowGroup, _: Option<&Levels>) -> Result<()> {
         let levels = Levels::optional(self.0.iter().map(Option::is_some));
-        let values: Vec<T::T> = self.0.drain(..).flatten().collect();
+        let values: Vec<T::T> = self.0.iter().flatten().cloned().collect();
         group.numbers::<T>(&values, &levels)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -253,6 +267,10 @@ impl Column for Bodies {
         let levels = Levels::optional(self.0.iter().map(Option::is_some));
         let values: Vec<ByteArray> = self.0.drain(..).flatten().map(ByteArray::from).collect();
         group.texts(&values, &levels)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -312,10 +330,13 @@ impl<Items: Column> Column for Lists<Items> {
 
     fn write(&mut self, group: &mut RowGroup, _: Option<&Levels>) -> Result<()> {
         let levels = self.levels(group.column()?.max_def_level());
-        self.items.write(group, Some(&levels))?;
+        self.items.write(group, Some(&levels))
+    }
+
+    fn clear(&mut self) {
+        self.items.clear();
         self.ends.clear();
         self.missing.clear();
-        Ok(())
     }
 }
 
@@ -373,13 +394,13 @@ impl Names {
         number
     }
 
-    fn is_mostly_different(&self, count: usize) -> bool {
-        self.ends.len() * 2 > count && self.texts.len() > DICTIONARY_BYTES_MIN
+    fn is_mostly_different(&self) -> bool {
+        self.ends.len() * 2 > self.numbers.len() && self.texts.len() > DICTIONARY_BYTES_MIN
     }
 
-    fn plain(&mut self, numbers: &[u32]) -> Vec<ByteArray> {
+    fn plain(&mut self) -> Vec<ByteArray> {
         let all = Bytes::from(std::mem::take(&mut self.texts));
-        numbers.iter().map(|number| all.slice(self.span(*number as usize)).into()).collect()
+        self.numbers.iter().map(|number| all.slice(self.span(*number as usize)).into()).collect()
     }
 
     fn dictionary(&self) -> Vec<u8> {
@@ -393,10 +414,10 @@ impl Names {
     }
 
     /// A page of texts and one of their numbers.
-    fn write_numbers(&self, group: &mut RowGroup, numbers: &[u32], levels: &Levels) -> Result<()> {
+    fn write_numbers(&self, group: &mut RowGroup, levels: &Levels) -> Result<()> {
         let column = group.column()?;
-        let values = if levels.definition.is_empty() { numbers.len() } else { levels.definition.len() };
-        let (dictionary, data) = (self.dictionary(), data_page(numbers, self.ends.len(), levels, &column));
+        let values = if levels.definition.is_empty() { self.numbers.len() } else { levels.definition.len() };
+        let (dictionary, data) = (self.dictionary(), data_page(&self.numbers, self.ends.len(), levels, &column));
         let uncompressed = dictionary.len() + data.len();
         let compressed = uncompressed >= COMPRESSED_BYTES_MIN;
         let dictionary = Packed::new(dictionary, compressed)?;
@@ -463,22 +484,24 @@ impl Column for Names {
     }
 
     fn write(&mut self, group: &mut RowGroup, nested: Option<&Levels>) -> Result<()> {
-        let mut numbers = std::mem::take(&mut self.numbers);
         let mut own = Levels::default();
         if nested.is_none() && group.column()?.max_def_level() > 0 {
-            own = Levels::optional(numbers.iter().map(|number| *number != MISSING));
-            numbers.retain(|number| *number != MISSING);
+            own = Levels::optional(self.numbers.iter().map(|number| *number != MISSING));
+            self.numbers.retain(|number| *number != MISSING);
         }
         let levels = nested.unwrap_or(&own);
-        if self.is_mostly_different(numbers.len()) {
-            let values = self.plain(&numbers);
-            group.texts(&values, levels)?;
-        } else {
-            self.write_numbers(group, &numbers, levels)?;
+        if self.is_mostly_different() {
+            let values = self.plain();
+            return group.texts(&values, levels);
         }
-        numbers.clear();
-        *self = Self { numbers, ..Self::default() };
-        Ok(())
+        self.write_numbers(group, levels)
+    }
+
+    fn clear(&mut self) {
+        self.texts.clear();
+        self.ends.clear();
+        self.known.clear();
+        self.numbers.clear();
     }
 }
 

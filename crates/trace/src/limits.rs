@@ -6,18 +6,18 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 /// is taken off. A longer body is not read: there is only the digest of its bytes.
 pub const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Bytes of any other answer's body that are gathered; of a longer one there is only the digest.
-pub const ANSWER_DIGEST_BYTES_MAX: usize = 64 << 10;
+pub const ANSWER_DIGEST_BYTES_MAX: usize = 4 << 10;
 /// A row group is closed when its rows weigh this before they are encoded.
 pub const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
 /// Rows of a row group of a trace.
-pub const ROW_GROUP_ROWS_MAX: usize = 128 << 10;
+pub const ROW_GROUP_ROWS_MAX: usize = 64 << 10;
 /// Row groups of one trace that are encoded at once.
 pub const ROW_GROUPS_ENCODED_MAX: usize = 2;
 /// Rows gathered in memory before they are encoded, or decoded at once.
 pub const BATCH_ROWS_MAX: usize = 8192;
 /// Body and text bytes decoded at once.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Exchanges held in memory while sorting, in bytes; past it the earlier half is written.
+/// Exchanges held in memory while sorting, in bytes; past it the earlier ones are written.
 pub const SORT_BYTES_MAX: usize = 64 << 20;
 /// Sorted runs merged at once.
 pub const SORT_RUNS_MAX: usize = 64;

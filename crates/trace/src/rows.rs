@@ -169,11 +169,16 @@ impl HeldRows {
         self.row_bytes[row as usize]
     }
 
-    /// The places of all rows in the order of a trace.
+    /// The places of all rows, in the order of a trace.
     pub(crate) fn sorted(&self) -> Vec<u32> {
-        let mut rows: Vec<(TraceNs, u32)> = self.orders.iter().zip(0..).map(|(order, row)| (order.0, row)).collect();
-        rows.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| self.order(a.1).cmp(&self.order(b.1))));
-        rows.into_iter().map(|(_, row)| row).collect()
+        let mut rows = (0..self.orders.len() as u32).collect::<Vec<u32>>();
+        self.sort(&mut rows);
+        rows
+    }
+
+    /// Puts rows in the order of a trace.
+    pub(crate) fn sort(&self, rows: &mut [u32]) {
+        rows.sort_by_key(|row| self.order(*row));
     }
 
     /// Gives some rows to `columns`.
@@ -181,13 +186,21 @@ impl HeldRows {
         columns.append(&mut self.columns, rows);
     }
 
-    /// Forgets all rows but these, which stand in this order from now on.
-    pub(crate) fn keep(&mut self, rows: &[u32]) {
-        let mut kept = Self::default();
-        self.give(rows, &mut kept.columns);
-        kept.orders.extend(rows.iter().map(|row| self.order(*row)));
-        kept.row_bytes.extend(rows.iter().map(|row| self.row_bytes(*row)));
-        kept.bytes = kept.row_bytes.iter().sum();
-        *self = kept;
+    /// Takes some rows of others over; their places here.
+    pub(crate) fn take(&mut self, from: &mut Self, rows: &[u32]) -> std::ops::Range<u32> {
+        let first = self.orders.len() as u32;
+        from.give(rows, &mut self.columns);
+        self.orders.extend(rows.iter().map(|row| from.order(*row)));
+        self.row_bytes.extend(rows.iter().map(|row| from.row_bytes(*row)));
+        self.bytes += rows.iter().map(|row| from.row_bytes(*row)).sum::<usize>();
+        first..self.orders.len() as u32
+    }
+
+    /// Forgets all rows, and keeps the room.
+    pub(crate) fn clear(&mut self) {
+        self.columns.clear();
+        self.orders.clear();
+        self.row_bytes.clear();
+        self.bytes = 0;
     }
 }

@@ -1,20 +1,25 @@
 //! Exchanges in any order → a trace, in bounded memory.
 //!
 //! Exchanges that come nearly in order, as they do from captures, leave the memory in order before the last ones come (replacement
-//! selection: Knuth, The Art of Computer Programming, volume 3, section 5.4.1): whenever memory is full, the earlier half is written behind
-//! what was written before. What comes too late for that waits for the next sorted run. One run is the trace; several are merged.
+//! selection: Knuth, The Art of Computer Programming, volume 3, section 5.4.1): whenever memory is full, those that came first are written
+//! behind what was written before, together with what has come since and belongs between them. What comes too late for that waits for the
+//! next sorted run. One run is the trace; several are merged.
 
 use std::path::{Path, PathBuf};
 
 use crate::limits::{SORT_BYTES_MAX, SORT_RUNS_MAX};
-use crate::rows::HeldRows;
+use crate::rows::{HeldRows, Order};
 use crate::{Error, Exchange, Names, Result, TraceMeta, TraceNs, TraceReader, TraceWriter};
 
 /// Collects exchanges and writes them as one trace sorted by (`at`, `session`, `seq`, `stream`, `copy`). Memory stays within
 /// [`SORT_BYTES_MAX`] and a little; the rest waits in sorted runs beside the output, which are removed in every case.
 pub struct TraceSorter {
     output: PathBuf,
-    held: HeldRows,
+    /// What will be written next, and those of its rows that are still to be, in order.
+    older: HeldRows,
+    waiting: Vec<u32>,
+    /// What came since.
+    newer: HeldRows,
     bytes_max: usize,
     /// The run being written.
     run: Option<Growing>,
@@ -78,7 +83,8 @@ impl TraceSorter {
         let mut dir = output.as_os_str().to_owned();
         dir.push(".sorting");
         let runs = Runs { dir: PathBuf::from(dir), files: Vec::new(), made: 0 };
-        Self { output: output.to_owned(), held: HeldRows::default(), bytes_max, run: None, runs, keep_origin: false }
+        let (older, newer) = (HeldRows::default(), HeldRows::default());
+        Self { output: output.to_owned(), older, waiting: Vec::new(), newer, bytes_max, run: None, runs, keep_origin: false }
     }
 
     /// Keeps the `origin` the exchanges carry (see [`TraceWriter::keep_origin`]).
@@ -93,8 +99,8 @@ impl TraceSorter {
     /// # Errors
     /// [`Error::Io`] when a sorted run cannot be written.
     pub fn push(&mut self, exchange: &Exchange) -> Result<()> {
-        self.held.push(exchange);
-        if self.held.bytes() >= self.bytes_max { self.write_half() } else { Ok(()) }
+        self.newer.push(exchange);
+        if self.newer.bytes() >= self.bytes_max / 2 { self.write_older() } else { Ok(()) }
     }
 
     /// Writes the trace. Times are shifted so that the first exchange is at 0; `meta.wall_start_unix_ns`, if given as the wall
@@ -103,7 +109,7 @@ impl TraceSorter {
     /// # Errors
     /// [`Error::Io`] when the disk is full; then nothing is left under the output's name.
     pub fn finish(mut self, mut meta: TraceMeta) -> Result<TraceMeta> {
-        let rows = self.held.sorted();
+        let rows = self.rows_before(None);
         let late = self.late(&rows);
         if self.runs.files.is_empty() && late == 0 {
             return self.finish_run(&rows, meta);
@@ -122,13 +128,13 @@ impl TraceSorter {
     /// The only run is the trace.
     fn finish_run(mut self, rows: &[u32], mut meta: TraceMeta) -> Result<TraceMeta> {
         let Some(Growing { run, mut writer }) = self.run.take() else {
-            let start = rows.first().map_or(TraceNs(0), |row| self.held.order(*row).0);
+            let start = rows.first().map_or(TraceNs(0), |row| self.older.order(*row).0);
             let mut writer = self.writer(&self.output)?.counting_from(start);
-            writer.append(&mut self.held, rows)?;
+            writer.append(&mut self.older, rows)?;
             move_start(&mut meta, start);
             return writer.finish(meta);
         };
-        writer.append(&mut self.held, rows)?;
+        writer.append(&mut self.older, rows)?;
         move_start(&mut meta, run.start);
         let meta = writer.finish(meta)?;
         std::fs::rename(&run.path, &self.output).map_err(|e| Error::io("write", &self.output, e))?;
@@ -143,32 +149,45 @@ impl TraceSorter {
     /// How many of these sorted rows come before what the run has already.
     fn late(&self, rows: &[u32]) -> usize {
         let last = self.run.as_ref().and_then(|run| run.writer.last());
-        last.map_or(0, |last| rows.partition_point(|row| self.held.order(*row) < last))
+        last.map_or(0, |last| rows.partition_point(|row| self.older.order(*row) < last))
     }
 
-    /// Writes the earlier half of what the run can take. Where most of what is held is late, the run is over.
-    fn write_half(&mut self) -> Result<()> {
-        let rows = self.held.sorted();
+    /// The rows that wait, in order, together with those that came since and belong before the last of them, or with all.
+    fn rows_before(&mut self, end: Option<Order>) -> Vec<u32> {
+        let newer = self.newer.sorted();
+        let count = end.map_or(newer.len(), |end| newer.partition_point(|row| self.newer.order(*row) < end));
+        let mut rows = std::mem::replace(&mut self.waiting, newer[count..].to_vec());
+        rows.extend(self.older.take(&mut self.newer, &newer[..count]));
+        self.older.sort(&mut rows);
+        rows
+    }
+
+    /// Writes what waits, as far as the run can take it. Where most of it comes too late, the run is over.
+    fn write_older(&mut self) -> Result<()> {
+        let end = self.waiting.last().map_or(Order::default(), |last| self.older.order(*last));
+        let rows = self.rows_before(Some(end));
         let mut late = self.late(&rows);
         if late > rows.len() / 2 {
             self.close_run()?;
             late = 0;
         }
-        let half = late + (rows.len() - late).div_ceil(2);
-        self.write(&rows[late..half])?;
-        self.held.keep(&[&rows[..late], &rows[half..]].concat());
+        self.write(&rows[late..])?;
+        self.waiting.extend(self.newer.take(&mut self.older, &rows[..late]));
+        self.newer.sort(&mut self.waiting);
+        self.older.clear();
+        std::mem::swap(&mut self.older, &mut self.newer);
         Ok(())
     }
 
     fn write(&mut self, rows: &[u32]) -> Result<()> {
         let Some(first) = rows.first() else { return Ok(()) };
         if self.run.is_none() {
-            let run = Run { path: self.runs.next()?, start: self.held.order(*first).0 };
+            let run = Run { path: self.runs.next()?, start: self.older.order(*first).0 };
             let writer = self.writer(&run.path)?.counting_from(run.start);
             self.run = Some(Growing { run, writer });
         }
         let Some(run) = &mut self.run else { return Ok(()) };
-        run.writer.append(&mut self.held, rows)
+        run.writer.append(&mut self.older, rows)
     }
 
     fn close_run(&mut self) -> Result<()> {

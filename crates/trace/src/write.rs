@@ -127,7 +127,9 @@ pub struct TraceWriter {
     rows: usize,
     bytes: usize,
     /// Groups being encoded, in their order in the file.
-    encoding: VecDeque<JoinHandle<parquet::errors::Result<RowGroup>>>,
+    encoding: VecDeque<JoinHandle<(parquet::errors::Result<RowGroup>, TraceColumns)>>,
+    /// Empty columns, for their room.
+    spare: Vec<TraceColumns>,
     path: PathBuf,
     start: TraceNs,
     last: Option<Order>,
@@ -148,6 +150,7 @@ impl TraceWriter {
             rows: 0,
             bytes: 0,
             encoding: VecDeque::new(),
+            spare: Vec::new(),
             path: path.to_owned(),
             start: TraceNs(0),
             last: None,
@@ -242,19 +245,21 @@ impl TraceWriter {
         if self.rows == 0 {
             return Ok(());
         }
-        let mut columns = std::mem::take(&mut self.columns);
-        columns.place(self.count - self.rows as u64, self.start, self.keep_ids);
-        (self.rows, self.bytes) = (0, 0);
         if self.encoding.len() >= ROW_GROUPS_ENCODED_MAX {
             self.write_oldest()?;
         }
+        let mut columns = std::mem::replace(&mut self.columns, self.spare.pop().unwrap_or_default());
+        columns.place(self.count - self.rows as u64, self.start, self.keep_ids);
+        (self.rows, self.bytes) = (0, 0);
         let layout = self.file.layout().clone();
-        self.encoding.push_back(thread::spawn(move || encode(&mut columns, &layout)));
+        self.encoding.push_back(thread::spawn(move || (encode(&mut columns, &layout), columns)));
         Ok(())
     }
 
     fn write_oldest(&mut self) -> Result<()> {
         let Some(oldest) = self.encoding.pop_front() else { return Ok(()) };
-        self.file.append(oldest.join().expect("encoding does not panic"))
+        let (group, columns) = oldest.join().expect("encoding does not panic");
+        self.spare.push(columns);
+        self.file.append(group)
     }
 }

@@ -72,6 +72,42 @@ fn every_field_survives_a_round_trip() {
     assert_eq!(reader.metas(), [meta]);
 }
 
+/// More texts than a dictionary is made of, and lists that are missing, empty, or of one and two items.
+#[test]
+fn texts_that_hardly_repeat_and_lists_of_every_length_survive_a_round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.parquet");
+    let header = |name: &str, value: String| Header { name: name.into(), value: value.into() };
+    let rows: Vec<Exchange> = (0..3000_u64)
+        .map(|n| Exchange {
+            id: n,
+            origin: n,
+            at: TraceNs(n as i64),
+            target: format!("/a/rather/long/path/that/comes/only/once/{n}").into(),
+            txn: (n % 3 == 0)
+                .then(|| Txn { name: "buy".into(), id: format!("a transaction with a long id, number {n}").as_str().into() }),
+            headers: match n % 4 {
+                0 => None,
+                1 => Some(vec![]),
+                2 => Some(vec![header("Host", "x".into())]),
+                _ => {
+                    Some(vec![header("Host", "y".into()), header("X-Id", format!("a value that comes only once, as number {n}"))])
+                }
+            },
+            answer_ids: [None, Some(vec![]), Some(vec![n.to_string(), "b".into()])][n as usize % 3].clone(),
+            request: (n % 2 == 0).then(|| vec![b'x'; n as usize % 50].into()),
+            latency_ns: (n % 5 > 0).then_some(n as i64),
+            ..if n % 7 == 0 { Exchange::default() } else { Exchange { seq: 0, stream: 0, session: 0, ..full_exchange() } }
+        })
+        .collect();
+    let mut writer = TraceWriter::create(&path).unwrap();
+    rows.iter().for_each(|row| writer.push(row).unwrap());
+    writer.finish(TraceMeta::default()).unwrap();
+    let read = read_all(&path);
+    assert_eq!(read.len(), rows.len());
+    assert!(read.iter().zip(&rows).all(|(read, row)| read == row));
+}
+
 #[test]
 fn columns_that_are_not_opened_are_empty() {
     let dir = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 use sources::Sources;
 
 /// Exchanges that go from the reading to the writing thread at once.
-const BATCH_EXCHANGES: usize = 512;
+const BATCH_EXCHANGES: usize = 1024;
 /// Bytes of exchanges that go from the reading to the writing thread at once.
 const BATCH_BYTES: usize = 8 << 20;
 /// Batches on their way between the threads.

@@ -26,7 +26,7 @@ pub fn setup(row: Exchange) -> Exchange {
 /// Writes rows in any order; the first one's instant becomes 0.
 pub fn write(path: &Path, rows: impl IntoIterator<Item = Exchange>, meta: TraceMeta) -> PathBuf {
     let mut sorter = TraceSorter::new(path);
-    rows.into_iter().for_each(|row| sorter.push(row).expect("room on the disk"));
+    rows.into_iter().for_each(|row| sorter.push(&row).expect("room on the disk"));
     sorter.finish(meta).expect("written");
     path.to_owned()
 }

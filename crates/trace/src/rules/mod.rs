@@ -34,7 +34,7 @@ const SEGMENTS_MAX: usize = 32;
 /// Characters of a collection or operation name that are kept.
 const NAME_CHARS_MAX: usize = 128;
 
-static BUILTIN: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(Rules(table::builtin())));
+static BUILTIN: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(Rules::new(table::builtin())));
 
 /// An HTTP request as far as rules look at it.
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +81,23 @@ pub struct Answer {
 
 /// An ordered list of rules; the first that fits a request decides.
 #[derive(Debug)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// For each number of segments, the routes that may fit: rule, and route of it.
+    routes: Vec<Vec<(usize, usize)>>,
+}
 
 impl Rules {
+    fn new(rules: Vec<Rule>) -> Self {
+        let fitting = |segments: usize| {
+            let of_rule =
+                |(index, rule): (usize, &Rule)| rule.routes_of(segments).map(|route| (index, route)).collect::<Vec<_>>();
+            rules.iter().enumerate().flat_map(of_rule).collect()
+        };
+        let routes = (0..=SEGMENTS_MAX).map(fitting).collect();
+        Self { rules, routes }
+    }
+
     /// The rules that come with the tool.
     #[must_use]
     pub fn builtin() -> Arc<Self> {
@@ -98,7 +112,7 @@ impl Rules {
         let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
         let mut rules = table::parse(&text).map_err(|reason| Error::Content { path: path.to_owned(), reason })?;
         rules.extend(table::builtin());
-        Ok(Self(rules))
+        Ok(Self::new(rules))
     }
 
     /// Says what a request is.
@@ -106,7 +120,7 @@ impl Rules {
     pub fn classify<'a>(&'a self, request: &HttpRequest<'a>) -> Classified<'a> {
         let segments = segments(path_of(request.target));
         match self.find(request.method, &segments) {
-            Some((index, route)) => self.0[index].classify(RuleId(index), route, &segments, request),
+            Some((index, route)) => self.rules[index].classify(RuleId(index), route, &segments, request),
             None => fallback::classify(request, &segments),
         }
     }
@@ -120,25 +134,25 @@ impl Rules {
     /// Whether [`Rules::answer`] looks into the body, so that content codings have to be taken off first.
     #[must_use]
     pub fn reads_answer(&self, rule: Option<RuleId>) -> bool {
-        rule.is_some_and(|id| self.0[id.0].answer.wanted())
+        rule.is_some_and(|id| self.rules[id.0].answer.wanted())
     }
 
     /// Whether [`Rules::answer`] may call an answer a failure whose status is good.
     #[must_use]
     pub fn checks_answer(&self, rule: Option<RuleId>) -> bool {
-        rule.is_some_and(|id| self.0[id.0].answer.checks())
+        rule.is_some_and(|id| self.rules[id.0].answer.checks())
     }
 
     /// What changes from call to call in the answer to a request of this rule.
     #[must_use]
     pub fn volatile(&self, rule: Option<RuleId>) -> &[Pointer] {
-        rule.map_or(&[], |id| self.0[id.0].answer.volatile())
+        rule.map_or(&[], |id| self.rules[id.0].answer.volatile())
     }
 
     /// Says what the answer to a request of this rule is. `body` is the whole body.
     #[must_use]
     pub fn answer(&self, rule: Option<RuleId>, status: u16, body: &[u8]) -> Answer {
-        let rule = rule.map(|id| &self.0[id.0].answer).filter(|answer| answer.wanted());
+        let rule = rule.map(|id| &self.rules[id.0].answer).filter(|answer| answer.wanted());
         let reading = rule.and_then(|rule| Some((rule, rule.read(body)?)));
         let Some((rule, reading)) = reading else {
             return Answer { ok: status < 400, hash: xxh3_64(body), ids: None };
@@ -148,7 +162,8 @@ impl Rules {
     }
 
     fn find(&self, method: &str, segments: &[&str]) -> Option<(usize, &table::Route)> {
-        self.0.iter().enumerate().find_map(|(index, rule)| Some((index, rule.route(method, segments)?)))
+        let mut routes = self.routes[segments.len()].iter().map(|(rule, route)| (*rule, self.rules[*rule].route(*route)));
+        routes.find(|(_, route)| route.fits(method, segments))
     }
 }
 

@@ -172,12 +172,14 @@ impl Route {
         Ok(route)
     }
 
-    fn fits(&self, method: &str, path: &[&str]) -> bool {
-        let skipped = match path.len().checked_sub(self.steps.len()) {
-            Some(0) => 0,
-            Some(more) if self.anywhere => more,
-            _ => return false,
-        };
+    /// Whether it may name paths of so many segments.
+    fn bears(&self, segments: usize) -> bool {
+        segments == self.steps.len() || (self.anywhere && segments > self.steps.len())
+    }
+
+    /// Whether it names this path, which has as many segments as it bears.
+    pub(super) fn fits(&self, method: &str, path: &[&str]) -> bool {
+        let skipped = path.len() - self.steps.len();
         let fit = |(step, segment): (&Step, &&str)| !matches!(step, Step::Literal(text) if text != segment);
         self.steps.iter().zip(&path[skipped..]).all(fit) && self.method == method
     }
@@ -231,8 +233,13 @@ impl Step {
 }
 
 impl Rule {
-    pub(super) fn route(&self, method: &str, path: &[&str]) -> Option<&Route> {
-        self.routes.iter().find(|route| route.fits(method, path))
+    /// The places of the routes that may name paths of so many segments.
+    pub(super) fn routes_of(&self, segments: usize) -> impl Iterator<Item = usize> {
+        self.routes.iter().enumerate().filter(move |(_, route)| route.bears(segments)).map(|(place, _)| place)
+    }
+
+    pub(super) fn route(&self, place: usize) -> &Route {
+        &self.routes[place]
     }
 
     fn make(written: Written) -> Result<Self, String> {

@@ -131,13 +131,6 @@ impl<'a> Headers<'a> {
         self.0
     }
 
-    /// What is odd about the lines.
-    fn odd(self) -> Oddities {
-        let mut lines = self.into_iter();
-        while lines.next().is_some() {}
-        lines.odd
-    }
-
     /// The value of the first header with this name, in any case.
     #[must_use]
     pub fn get(self, name: &str) -> Option<&'a [u8]> {
@@ -166,6 +159,7 @@ pub struct HeaderIter<'a> {
 
 impl<'a> HeaderIter<'a> {
     /// Takes one line with its continuation lines off the front.
+    #[inline]
     fn take_line(&mut self) -> Option<&'a [u8]> {
         let mut end = self.ends.next()? + 1;
         while matches!(self.lines.get(end), Some(b' ' | b'\t')) {
@@ -181,6 +175,7 @@ impl<'a> HeaderIter<'a> {
     }
 
     /// Name and value of a line; `None` where it has no name.
+    #[inline]
     fn split(&mut self, line: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         // Names are short: a plain loop is quicker here than a vectorized search.
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
@@ -200,6 +195,7 @@ impl<'a> HeaderIter<'a> {
 impl<'a> Iterator for HeaderIter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let line = self.take_line()?;
@@ -251,8 +247,9 @@ enum Coding {
 }
 
 impl Facts {
-    /// Reads the header lines. `offset` is where they start in what the caller holds, for the message of an error.
-    fn of(headers: Headers<'_>, offset: usize) -> Result<Self, Malformed> {
+    /// Reads the header lines, and looks at `all` of them for what is odd. `offset` is where they start in what the caller holds, for the
+    /// message of an error.
+    fn of(headers: Headers<'_>, offset: usize, all: bool) -> Result<Self, Malformed> {
         let mut facts = Self::default();
         let mut lines = headers.into_iter();
         let mut count = 0;
@@ -263,7 +260,7 @@ impl Facts {
                 return Err(Malformed { what: "more header lines than the limit of 512", offset });
             }
             // Connection, Content-Length, Transfer-Encoding: the other lines need no look, and this is the way of every response.
-            if matches!(line[0], b'c' | b'C' | b't' | b'T')
+            if (all || matches!(line[0], b'c' | b'C' | b't' | b'T'))
                 && let Some((name, value)) = lines.split(line)
             {
                 facts.note(name, value).map_err(|what| Malformed { what, offset })?;
@@ -359,8 +356,7 @@ impl<'a> RequestHead<'a> {
         }
         let minor_version = version.and_then(minor_version);
         let headers = Headers(&head[rest.min(head.len())..]);
-        let mut facts = Facts::of(headers, rest)?;
-        facts.odd.0 |= headers.odd().0;
+        let mut facts = Facts::of(headers, rest, true)?;
         if bare_lf {
             facts.odd.set(Oddity::BareLf);
         }
@@ -435,7 +431,7 @@ impl<'a> ResponseHead<'a> {
         let (line, bare_lf, rest) = start_line(head);
         let (minor_version, status) = status_line(line).ok_or(Malformed { what: "not a status line", offset: 0 })?;
         let headers = Headers(&head[rest.min(head.len())..]);
-        let mut facts = Facts::of(headers, rest)?;
+        let mut facts = Facts::of(headers, rest, false)?;
         if bare_lf {
             facts.odd.set(Oddity::BareLf);
         }
