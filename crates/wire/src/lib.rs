@@ -8,6 +8,7 @@ pub mod grpc;
 pub mod hpack;
 pub mod http1;
 pub mod http2;
+pub mod redis;
 mod sha1;
 pub mod websocket;
 
@@ -64,4 +65,46 @@ pub enum Start {
     At(usize),
     /// Nowhere before this offset; look again from there when there are more bytes.
     NotBefore(usize),
+}
+
+/// What a hole in one side's bytes means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hole {
+    /// It lies inside a message: framing goes on behind it.
+    Inside,
+    /// It is the rest of the message under way, which is over now; its end will not be told again.
+    ToEnd,
+    /// The message under way ends in it, and at least a part of the next one is missing too.
+    Past,
+    /// Where it ends cannot be known.
+    Lost,
+}
+
+/// What the bytes that were used up are to a [`Framing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framed {
+    /// A message ends with the last of them.
+    End,
+    /// No message of the protocol: what follows is not understood before [`Framing::restart`].
+    Malformed(Malformed),
+}
+
+/// Finds where the messages of one side end, in protocols where that depends on nothing the other side says.
+///
+/// Each byte is shown once; all are used up unless something ends before them. Whoever wants a message keeps its bytes. Nothing is
+/// allocated for what a length claims.
+pub trait Framing {
+    /// Looks at the next bytes.
+    fn read(&mut self, bytes: &[u8]) -> Step<Framed>;
+
+    /// The next `missing` bytes were not seen. After [`Hole::Past`] and [`Hole::Lost`] this side stands still until
+    /// [`Framing::restart`].
+    fn skip(&mut self, missing: u64) -> Hole;
+
+    /// Gives up the message under way: the next bytes shown begin a new one.
+    fn restart(&mut self);
+
+    /// Where a message may start in bytes whose framing was lost. What is not before [`Start::NotBefore`] is held back meanwhile: a few
+    /// hundred bytes.
+    fn find_start(&self, bytes: &[u8]) -> Start;
 }

@@ -12,7 +12,9 @@ use wire::Side;
 
 pub mod http1;
 pub mod http2;
+mod messages;
 pub(crate) mod prelude;
+pub mod redis;
 mod session;
 pub mod websocket;
 
@@ -20,7 +22,7 @@ pub use session::SessionBy;
 use session::Sessions;
 
 /// The protocols that can be decoded, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL, http2::PROTOCOL, websocket::PROTOCOL];
+pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL, http2::PROTOCOL, websocket::PROTOCOL, redis::PROTOCOL];
 
 /// Turns the two byte streams of one connection into exchanges.
 ///

@@ -19,7 +19,6 @@ const GUESSES: &[(&str, Test)] = &[
         client.first() == Some(&0x10) && client.windows(4).take(16).any(|name| name == b"MQTT" || name == b"MQIs")
     }),
     ("mysql", |_, server| matches!(server, [_, _, 0, 0, 9 | 10, ..])),
-    ("redis", |client, server| is_resp(client) || (is_resp(server) && client.is_empty())),
     ("smtp or ftp", |_, server| server.starts_with(b"220 ") || server.starts_with(b"220-")),
     ("memcached", |client, _| {
         [&b"get "[..], b"gets ", b"set ", b"add ", b"stats", b"version\r\n"].iter().any(|verb| client.starts_with(verb))
@@ -49,15 +48,6 @@ fn is_kafka(bytes: &[u8]) -> bool {
     matches!(bytes, [0, high, middle, low, 0, 0..=80, 0, 0..=20, ..] if (*high, *middle, *low) > (0, 0, 8))
 }
 
-/// RESP: a type byte, then a number or text to the end of the line.
-fn is_resp(bytes: &[u8]) -> bool {
-    match bytes {
-        [b'*' | b'$' | b':', b'-' | b'0'..=b'9', rest @ ..] => rest.windows(2).take(16).any(|pair| pair == b"\r\n"),
-        [b'+' | b'-', b'A'..=b'Z', ..] => true,
-        _ => false,
-    }
-}
-
 /// What usually listens on a port (IANA, or the software's own default), for connections whose first bytes do not tell.
 const PORTS: &[(u16, &str)] = &[
     (21, "ftp"),
@@ -75,7 +65,6 @@ const PORTS: &[(u16, &str)] = &[
     (4222, "nats"),
     (5432, "postgres"),
     (5672, "amqp"),
-    (6379, "redis"),
     (6443, "tls"),
     (8883, "tls"),
     (9042, "cassandra"),
@@ -105,7 +94,6 @@ mod tests {
             (b"PRI * HTTP/2.0\r\n\r\nSM", b"", "http2"),
             (b"", b"SSH-2.0-OpenSSH_9.6", "ssh"),
             (b"\0\0\0\x08\x04\xd2\x16\x2f", b"", "postgres"),
-            (b"*1\r\n$4\r\nPING\r\n", b"", "redis"),
             (b"", b"J\0\0\0\n8.0.36\0", "mysql"),
             (b"\x10\x10\0\x04MQTT\x05", b"", "mqtt"),
             (b"\x01\x02\x03\x04", b"\x05", "unknown"),

@@ -3,6 +3,7 @@
 
 pub mod frames;
 pub mod streams;
+pub mod talk;
 pub mod tape;
 
 use std::path::{Path, PathBuf};

@@ -110,8 +110,10 @@ fn is_version(segment: &str) -> bool {
     segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()) && rest.len() <= 8)
 }
 
-/// Numbers, UUIDs, hexadecimal and other random-looking words, and everything that is too long to be one.
-fn is_identifier(segment: &str) -> bool {
+/// Whether a word names one thing of many: numbers, UUIDs, hexadecimal and other random-looking words, and everything that is too long to
+/// be a word.
+#[must_use]
+pub fn is_identifier(segment: &str) -> bool {
     let count = |kind: fn(&u8) -> bool| segment.bytes().filter(kind).count();
     let digits = count(u8::is_ascii_digit);
     let dashes = count(|byte| *byte == b'-');

@@ -23,6 +23,7 @@ use std::sync::{Arc, LazyLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{Effect, Error, Header, Result};
+pub use fallback::is_identifier;
 pub use grpc::call_failed;
 pub use json::Pointer;
 use json::{Ask, Found, Reading};

@@ -36,7 +36,7 @@ pub use find::find_start;
 use head::{Asked, HeadEnd, head_end, may_be_response};
 pub use head::{Body, HeaderIter, Headers, Oddities, Oddity, RequestHead, ResponseHead};
 
-pub use crate::{Malformed, Start, Step};
+pub use crate::{Hole, Malformed, Start, Step};
 use crate::{Side, more, step};
 
 /// Bytes of a head, or of the trailers of a chunked body.
@@ -78,19 +78,6 @@ pub enum Ending {
     Finished,
     /// The message under way is not complete.
     CutShort,
-}
-
-/// What a hole in one side's bytes means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hole {
-    /// It lies inside a body or tunnel: framing goes on behind it.
-    Inside,
-    /// It is the rest of the message under way, which is over now; there will be no [`Event::End`].
-    ToEnd,
-    /// The message under way ends in it, and at least a part of the next one is missing too.
-    Past,
-    /// Where it ends cannot be known.
-    Lost,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
