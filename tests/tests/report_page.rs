@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rehearsal_tests::{
-    Finished, Server, finish, guarded, http, json, missing, python, python_says, recorded, root, run, synthesized, text,
+    Finished, Server, finish, guarded, http, json as read_json, missing, python, python_says, recorded, root, run, synthesized,
+    text,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+use stats::Rng;
+use trace::{ClockPair, ErrorClass, OutcomeRow, OutcomeWriter, ResourceRow, ResourceWriter, RunInfo, RunNs, RunStatus};
 
 /// The report of a short run over the nine collections.
 fn report(dir: &Path) -> PathBuf {
@@ -84,7 +87,7 @@ fn the_page_is_whole_and_silent() {
 const RECOMPUTE: &str = include_str!("figures/recompute.py");
 
 /// Blocks that a run has however busy the machine is.
-const BLOCKS: [&str; 28] = [
+const BLOCKS: [&str; 31] = [
     "figures",
     "latency: percentiles",
     "latency: Response time runs",
@@ -104,6 +107,9 @@ const BLOCKS: [&str; 28] = [
     "phase-1: Response time by",
     "collections: Response time by phase, target",
     "resources: What was seen",
+    "resources: watched-over-time",
+    "card: facts",
+    "card: command",
     "errors: First and last",
     "requests: The slowest",
     "requests: The first failures",
@@ -139,6 +145,150 @@ fn run_with_everything(dir: &Path) -> Option<PathBuf> {
     Some(out)
 }
 
+/// What is asked of [`run_of_ten_minutes`]: one threshold of each kind that takes no recorded answers.
+const ASKED: [&str; 15] = [
+    "p99<2s",
+    "mean<1s",
+    "max<500ms",
+    "service_p90{phase=soak}<30ms|60ms",
+    "lateness_p95<1ms",
+    "p90{collection=b}<1s",
+    "error_rate<5%",
+    "throughput>5/s",
+    "goodput>5/s",
+    "achieved>1/s",
+    "count>10",
+    "availability>90%",
+    "recovery_time<60s",
+    "cpu<2",
+    "memory<120MB",
+];
+
+/// A made-up run, written as a replay would have: one server, a burst above its capacity, and a soak of ten minutes in which it leaks, becomes
+/// slower and is gone for three seconds.
+fn run_of_ten_minutes(dir: &Path) -> PathBuf {
+    let out = dir.join("ten-minutes");
+    std::fs::create_dir(&out).expect("room on the disk");
+    let levels = [("calm", 20.0, 30), ("burst", 80.0, 10), ("after", 20.0, 40), ("soak", 20.0, 640)];
+    let mut rng = Rng::stream(5, "ten minutes");
+    let (mut outcomes, mut from_s, mut free_s, mut id) = (OutcomeWriter::new(&out), 0.0, 0.0_f64, 0);
+    let (mut phases, mut at_ns, mut requests) = (Vec::new(), vec![0], vec![0.0]);
+    for (phase, per_s, length_s) in levels {
+        let to_s = from_s + f64::from(length_s);
+        let mut due_s = from_s + rng.exponential() / per_s;
+        while due_s < to_s {
+            let sent_s = due_s + 20e-6 * rng.exponential();
+            let gone = (400.0..403.0).contains(&due_s);
+            let slower = 1.0 + (due_s - 80.0).max(0.0) / 640.0;
+            free_s = if gone { free_s } else { free_s.max(sent_s) + 0.015 * slower * rng.exponential() };
+            outcomes
+                .push(&made_up(id, phase, due_s, sent_s, if gone { sent_s + 1e-4 } else { free_s }, gone))
+                .expect("room on the disk");
+            (due_s, id) = (due_s + rng.exponential() / per_s, id + 1);
+        }
+        phases.push(json!({ "name": phase, "from_ns": ns(from_s) }));
+        at_ns.push(ns(to_s));
+        requests.push(requests[requests.len() - 1] + per_s * f64::from(length_s));
+        from_s = to_s;
+    }
+    outcomes.finish().expect("room on the disk");
+    made_up_readings(&out, &mut rng);
+    let asked = json!({ "phases": phases, "asked_rate": { "at_ns": at_ns, "requests": requests }, "thresholds": ASKED });
+    let words = ["rehearsal", "replay", "t.parquet", "--threshold", "p99<2s", "--note", "made up"];
+    let info = RunInfo {
+        tool: "rehearsal 0.1.0".to_owned(),
+        label: "ten minutes".to_owned(),
+        note: "made up".to_owned(),
+        status: RunStatus::Complete,
+        command: words.map(str::to_owned).to_vec(),
+        trace: "t.parquet".to_owned(),
+        trace_hash: "00".to_owned(),
+        requests: id,
+        targets: BTreeMap::from([("*".to_owned(), "http://127.0.0.1:1".to_owned())]),
+        seed: 5,
+        host: BTreeMap::from([("cores".to_owned(), "2".to_owned())]),
+        clocks: vec![ClockPair { run_ns: 0, unix_ns: 1_763_682_425_000_000_000 }],
+        asked,
+        ..RunInfo::default()
+    };
+    trace::write_run_info(&out, &info).expect("room on the disk");
+    let _ = run(&["report", text(&out)]).expect_done();
+    out
+}
+
+fn ns(seconds: f64) -> i64 {
+    (seconds * 1e9) as i64
+}
+
+fn made_up(id: u64, phase: &'static str, due_s: f64, sent_s: f64, done_s: f64, gone: bool) -> OutcomeRow<'static> {
+    OutcomeRow {
+        id,
+        phase,
+        session: id,
+        conn: id % 16 + 1,
+        protocol: "http",
+        collection: if id.is_multiple_of(3) { "b" } else { "a" },
+        operation: "GET /work",
+        target: "http://127.0.0.1:1",
+        due: RunNs(ns(due_s)),
+        sent: Some(RunNs(ns(sent_s))),
+        done: Some(RunNs(ns(done_s))),
+        status: (!gone).then_some("200"),
+        ok: !gone,
+        error: gone.then_some(ErrorClass::Refused),
+        items: 1,
+        request_bytes: 100,
+        response_bytes: if gone { 0 } else { 300 },
+        ..OutcomeRow::default()
+    }
+}
+
+/// What probes would have read every two seconds.
+fn made_up_readings(out: &Path, rng: &mut Rng) {
+    let mut writer = ResourceWriter::new(out);
+    for second in (0..720).step_by(2).map(f64::from) {
+        let page = "prometheus:http://127.0.0.1:1/metrics";
+        let rows = [
+            ("pid:7", "cpu_s", Some("s"), 0.3 * second),
+            ("pid:7", "cpu_cores", Some("cores"), 0.3 + 0.01 * rng.normal()),
+            ("pid:7", "rss_bytes", Some("bytes"), 1e8 + 5e4 * second + 2e5 * rng.normal()),
+            ("pid:7", "memory_limit_bytes", Some("bytes"), 1e9),
+            ("pid:7", "descriptors", None, 40.0 + (second / 100.0).floor()),
+            ("host", "memory_bytes", Some("bytes"), 8e9),
+            ("host", "network_sent_bytes{interface=\"eth0\"}", Some("bytes"), 2e4 * second),
+            ("host", "network_sent_bytes_per_s{interface=\"eth0\"}", Some("bytes/s"), 2e4 + 1e3 * rng.normal()),
+            ("host", "network_sent_bytes_per_s{interface=\"lo\"}", Some("bytes/s"), 3e3 + 1e2 * rng.normal()),
+            (page, "queue_depth{kind=\"a\"}", None, 3.0 + rng.normal()),
+            (page, "queue_depth{kind=\"b\"}", None, 5.0 + rng.normal()),
+            (page, "queue_depth{kind=\"c\"}", None, 1.0 + rng.normal()),
+            (page, "queue_depth{kind=\"d\"}", None, 9.0 + rng.normal()),
+            (page, "waits_seconds_bucket{le=\"1\"}", None, second),
+            (page, "build_info{version=\"1\"}", None, 1.0),
+        ];
+        for (source, series, unit, value) in rows {
+            let row = ResourceRow { at: RunNs(ns(second)), wall_ns: 1, source, series, unit, value };
+            writer.push(&row).expect("room on the disk");
+        }
+    }
+    writer.finish().expect("room on the disk");
+}
+
+/// Blocks of a run over several loads that lasts.
+const BLOCKS_OF_TEN_MINUTES: [&str; 12] = [
+    "card: facts",
+    "card: command",
+    "thresholds: Thresholds",
+    "breaking: The load at which each limit was reached",
+    "breaking: The same by collection",
+    "breaking: The most good answers",
+    "capacity: facts",
+    "capacity: scalability",
+    "endurance: Growth over",
+    "endurance: endurance",
+    "resources: watched-over-time",
+    "findings.json",
+];
+
 /// A run of units of work whose requests wait for one another, longer than the ten seconds from which on throughput has a variance.
 fn run_of_transactions(dir: &Path) -> PathBuf {
     let (template, trace, out) = (dir.join("template.json"), dir.join("units.parquet"), dir.join("units"));
@@ -162,6 +312,14 @@ fn every_figure_is_that_of_the_files() {
     assert!(said.contains("findings.json"), "{said}");
     every_member_is_documented(&units);
 
+    let lasted = run_of_ten_minutes(dir.path());
+    let _ = python_says(&python, RECOMPUTE, &[&[text(&lasted)], &BLOCKS_OF_TEN_MINUTES[..]].concat());
+    let told: Vec<Value> = read_json(&lasted.join("findings.json"))["findings"].as_array().expect("a list").clone();
+    for id in ["breaking-point", "saturation", "first-errors", "recovery", "outage", "leak", "degradation"] {
+        assert!(told.iter().any(|finding| finding["id"] == id && !finding["figures"].is_null()), "{id} is not told");
+    }
+    every_member_is_documented(&lasted);
+
     let Some(everything) = run_with_everything(dir.path()) else { return };
     let _ = python_says(&python, RECOMPUTE, &[&[text(&everything)], &BLOCKS[..]].concat());
     every_member_is_documented(&everything);
@@ -175,7 +333,7 @@ fn every_member_is_documented(run: &Path) {
         quoted.flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || "_-.".contains(c)))).collect();
     let parts: BTreeSet<&str> = words.iter().flat_map(|word| word.split('.')).chain(words.iter().copied()).collect();
     let mut found = BTreeSet::new();
-    members(&json(&run.join("findings.json")), &mut found);
+    members(&read_json(&run.join("findings.json")), &mut found);
     let missing: Vec<&String> = found.iter().filter(|name| !parts.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "FINDINGS.md does not say what these are: {missing:?}");
     assert!(found.len() > 100, "{found:?}");

@@ -121,6 +121,17 @@ impl Bins {
         counts.iter().enumerate().map(rate).collect()
     }
 
+    /// The mean of what was read in each bin, from instants and values; `None` where nothing was. What lies outside is left out.
+    #[must_use]
+    pub fn means(&self, points: &[(i64, f64)]) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0_u32); self.count];
+        for (at_ns, value) in points.iter().filter(|(at_ns, _)| (self.start_ns..=self.end_ns).contains(at_ns)) {
+            let (sum, count) = &mut sums[self.place(*at_ns)];
+            (*sum, *count) = (*sum + value, *count + 1);
+        }
+        sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
+    }
+
     /// The width in seconds.
     #[must_use]
     pub fn width_s(&self) -> f64 {

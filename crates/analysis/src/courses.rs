@@ -1,4 +1,4 @@
-//! How each of the largest collections fared as the run went on: rate, median and 99th percentile. Exact, from the rows.
+//! How all requests, and each of the largest collections, fared as the run went on: rate, median and 99th percentile. Exact, from the rows.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -17,20 +17,31 @@ use crate::{Result, Run};
 pub const SHOWN_MAX: usize = 24;
 /// Collections that the table names; the others are counted.
 pub const NAMED_MAX: usize = 500;
-/// Stretches of time.
-const BINS_MAX: i64 = 48;
+/// Stretches of time in a small chart.
+pub(crate) const BINS_MAX: i64 = 48;
+/// Values a bin of all requests should have on average, so that its p99 is more than its maximum.
+const BIN_VALUES: u64 = 200;
 
-/// One collection as the run went on.
+/// Requests as the run went on. Each counts in the bin of its due instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
-    /// Its name.
-    pub collection: String,
+    /// The bins.
+    pub bins: Bins,
     /// Requests due in each bin.
     pub due: Vec<u64>,
     /// Median response time in each, ns; `None` where nothing was answered.
     pub p50_ns: Vec<Option<i64>>,
     /// 99th percentile, likewise; `None` below 100 answers.
     pub p99_ns: Vec<Option<i64>>,
+}
+
+/// One collection as the run went on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Its name.
+    pub collection: String,
+    /// What became of its requests.
+    pub course: Course,
 }
 
 /// A collection that is only named.
@@ -44,15 +55,24 @@ pub struct Other {
     pub ok: u64,
 }
 
-/// The collections of a run over time. A request counts in the bin of its due instant.
+/// The collections of a run over time, all in the same bins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Courses {
-    /// The bins.
-    pub bins: Bins,
     /// The [`SHOWN_MAX`] with the most requests, those with more first, ties in alphabetical order.
-    pub shown: Vec<Course>,
+    pub shown: Vec<Shown>,
     /// All others, in the same order.
     pub others: Vec<Other>,
+}
+
+impl Course {
+    /// All requests of a run: one pass over it on all cores.
+    ///
+    /// # Errors
+    /// [`crate::Error::Trace`] when a part is damaged.
+    pub fn load(run: &Run, totals: &Totals) -> Result<Self> {
+        let bins = Bins::of_values(totals.first_due_ns, totals.last_due_ns, totals.answered, BIN_VALUES);
+        Ok(courses(run, &bins, 1, |_| Some(0))?.swap_remove(0))
+    }
 }
 
 impl Courses {
@@ -65,8 +85,10 @@ impl Courses {
         let bins = Bins::new(whole.first_due_ns, whole.last_due_ns, span_ns / BINS_MAX + 1);
         let mut all = count(run)?;
         let others = all.split_off(all.len().min(SHOWN_MAX));
-        let shown = if all.is_empty() { Vec::new() } else { courses(run, &bins, &all)? };
-        Ok(Self { bins, shown, others })
+        let place: HashMap<&str, usize> = all.iter().enumerate().map(|(place, one)| (one.collection.as_str(), place)).collect();
+        let found = if all.is_empty() { Vec::new() } else { courses(run, &bins, all.len(), |name| place.get(name).copied())? };
+        let shown = |(one, course): (&Other, Course)| Shown { collection: one.collection.clone(), course };
+        Ok(Self { shown: all.iter().zip(found).map(shown).collect(), others })
     }
 }
 
@@ -113,22 +135,22 @@ fn places(columns: &OutcomeColumns, names: &NameColumn<'_>, conditions: &[Condit
     places
 }
 
-/// What a row group holds of the collections that are shown, by collection and bin: requests due, and response times.
+/// What a row group holds, by course and bin: requests due, and response times.
 struct Piece {
     due: Vec<u64>,
     response_ns: Parts,
 }
 
-fn courses(run: &Run, bins: &Bins, shown: &[Other]) -> Result<Vec<Course>> {
+/// So many courses; `of` says in which of them a collection's requests count, if in any.
+fn courses(run: &Run, bins: &Bins, count: usize, of: impl Fn(&str) -> Option<usize> + Sync) -> Result<Vec<Course>> {
     let conditions = run.conditions();
     let wanted = ["collection"].into_iter().chain(Measure::Response.columns().iter().copied());
     let reader = run.columns(&distinct(wanted.chain(conditions.iter().map(|condition| condition.column))))?;
-    let known: HashMap<&str, usize> = shown.iter().enumerate().map(|(place, one)| (one.collection.as_str(), place)).collect();
-    let cells = shown.len() * bins.count;
+    let cells = count * bins.count;
     let piece = |number| -> Result<Piece> {
         let columns = reader.read(number)?;
         let names = columns.names("collection");
-        let place = names.texts.iter().chain([&""]).map(|text| known.get(text).copied());
+        let place = names.texts.iter().chain([&""]).map(|text| of(text));
         let place: Vec<Option<usize>> = place.chain([None]).collect();
         let (answered, response_ns) = Measure::Response.read(&columns);
         let (mut due, mut values_ns, mut keys) = (vec![0; cells], Vec::new(), Vec::new());
@@ -146,16 +168,16 @@ fn courses(run: &Run, bins: &Bins, shown: &[Other]) -> Result<Vec<Course>> {
     };
     let pieces = on_all_cores(reader.groups(), piece).into_iter().collect::<Result<Vec<Piece>>>()?;
     let stretches = on_all_cores(cells, |cell| stretch(&pieces, cell));
-    let course = |(one, stretches): (&Other, &[Stretch])| Course {
-        collection: one.collection.clone(),
+    let course = |stretches: &[Stretch]| Course {
+        bins: bins.clone(),
         due: stretches.iter().map(|stretch| stretch.due).collect(),
         p50_ns: stretches.iter().map(|stretch| stretch.p50_ns).collect(),
         p99_ns: stretches.iter().map(|stretch| stretch.p99_ns).collect(),
     };
-    Ok(shown.iter().zip(stretches.chunks(bins.count)).map(course).collect())
+    Ok(stretches.chunks(bins.count).map(course).collect())
 }
 
-/// One collection in one bin.
+/// One course in one bin.
 struct Stretch {
     due: u64,
     p50_ns: Option<i64>,

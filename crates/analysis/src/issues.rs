@@ -11,6 +11,7 @@ use trace::rules::nearest;
 
 use crate::errors::Burst;
 use crate::outage::{Outage, outages};
+use crate::section::Block;
 use crate::timing::Stall;
 use crate::{Analysis, Error, Result, units};
 
@@ -119,18 +120,31 @@ impl Issues {
         let keys: Vec<&str> = self.list.iter().map(|issue| issue.key.as_str()).collect();
         let meant = nearest(key, &keys).map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
         let there = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
-        let reason = format!("this run has no issue `{key}`{meant}; there are {there}. A note on the run begins with no key");
+        let reason = format!("there is no issue `{key}` here{meant}; there are {there}. A note on all of it begins with no key");
         Error::Asked { option: "--note", reason }
     }
 }
 
 impl Notes {
-    /// Those that an earlier report in `dir` kept; none where there is none.
+    /// Those that an earlier report kept in its document, such as `findings.json`; none where there is none.
     #[must_use]
-    pub fn kept(dir: &Path) -> Self {
-        let text = std::fs::read_to_string(dir.join("findings.json")).unwrap_or_default();
-        let document: Value = serde_json::from_str(&text).unwrap_or_default();
+    pub fn kept(document: &Path) -> Self {
+        let text = std::fs::read_to_string(document).unwrap_or_default();
+        Self::of_document(&serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// Those in a document.
+    pub(crate) fn of_document(document: &Value) -> Self {
         serde_json::from_value(document["notes"].clone()).unwrap_or_default()
+    }
+
+    /// Those that an earlier report of a search or of a folder of runs kept, and these: none of either has issues.
+    ///
+    /// # Errors
+    /// [`Error::Asked`] where one is about an issue.
+    pub(crate) fn without_issues(document: &Path, notes: &[String]) -> Result<Vec<String>> {
+        let all = notes.iter().fold(Self::kept(document), |all, note| all.with(note));
+        Ok(Issues::default().noted(&all)?.notes)
     }
 
     /// Whether there is nothing in them.
@@ -166,6 +180,11 @@ fn is_key(text: &str) -> bool {
         let is_word = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         is_word && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
     })
+}
+
+/// What was written about all of it, a paragraph each.
+pub(crate) fn noted(notes: &[String]) -> impl Iterator<Item = Block> {
+    notes.iter().map(|note| Block::Text(format!("Noted: {note}")))
 }
 
 /// Kinds of event that are told of outages and of probes.

@@ -2,25 +2,22 @@
 
 use std::collections::HashMap;
 
-use polars::prelude::{DataFrame, PolarsResult, StringChunked, col};
+use polars::prelude::StringChunked;
 use serde::Serialize;
 use stats::{Ranked, order};
 
-use crate::bins::Bins;
+use crate::Result;
 use crate::breakdown::{self, Breakdown, Measure};
+use crate::courses::Course;
 use crate::distribution::{Distribution, curve_nines, nines_to_p};
-use crate::load::{Run, integers};
-use crate::totals::{Totals, answered};
-use crate::{Error, Result};
+use crate::load::Run;
+use crate::totals::Totals;
 
 /// Groups (collection × operation) that are told apart; the least frequent ones past it become one group `other`.
 pub const GROUPS_MAX: usize = 1000;
 
 /// The name of what [`GROUPS_MAX`] leaves over.
 pub(crate) const OTHER: &str = "other";
-
-/// Values a bin of latency over time should have on average, so that its p99 is more than its maximum.
-const BIN_VALUES: u64 = 200;
 
 /// A 99th percentile of fewer values would be their maximum.
 pub(crate) const P99_VALUES_MIN: usize = 100;
@@ -61,19 +58,6 @@ pub struct Curve {
     pub service_ns: Vec<i64>,
 }
 
-/// Latency by time of due instant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OverTime {
-    /// The bins.
-    pub bins: Bins,
-    /// Answered requests in each.
-    pub count: Vec<usize>,
-    /// Median response time, ns; `None` for an empty bin.
-    pub p50_ns: Vec<Option<i64>>,
-    /// 99th percentile, ns; `None` below 100 values, where it would be the maximum.
-    pub p99_ns: Vec<Option<i64>>,
-}
-
 /// Everything about latency in a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latency {
@@ -84,7 +68,7 @@ pub struct Latency {
     /// The whole distribution.
     pub curve: Curve,
     /// How it went.
-    pub over_time: OverTime,
+    pub over_time: Course,
 }
 
 impl Latency {
@@ -93,7 +77,7 @@ impl Latency {
     /// # Errors
     /// [`Error::Outcomes`] when a part is damaged.
     pub fn load(run: &Run, totals: &Totals) -> Result<Self> {
-        let over_time = OverTime::load(run, totals)?;
+        let over_time = Course::load(run, totals)?;
         let groups = Breakdown::load(run, &["collection", "operation"], &Times::MEASURES)?.groups;
         let groups = groups.into_iter().map(Group::from).collect();
         let (overall, mut curves): (Vec<_>, Vec<_>) = breakdown::of_all(run, &Times::MEASURES, measured)?.into_iter().unzip();
@@ -131,31 +115,6 @@ impl From<breakdown::Group> for Group {
         let (operation, collection) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
         Self { collection, operation, requests: group.requests, ok: group.ok, times: Times::of(group.times) }
     }
-}
-
-impl OverTime {
-    /// One pass over the answered requests of a run.
-    ///
-    /// # Errors
-    /// [`Error::Outcomes`] when a part is damaged.
-    pub fn load(run: &Run, totals: &Totals) -> Result<Self> {
-        let bins = Bins::of_values(totals.first_due_ns, totals.last_due_ns, totals.answered, BIN_VALUES);
-        let mut values_ns = vec![Vec::new(); bins.count];
-        for batch in run.scan(|outcomes| outcomes.filter(answered()).select(["due_ns", "done_ns"].map(col)))? {
-            take(&batch?, &bins, &mut values_ns).map_err(|e| Error::outcomes(&run.dir, e))?;
-        }
-        let count = values_ns.iter().map(Vec::len).collect();
-        let p50_ns = values_ns.iter_mut().map(|values| quantile_of(values, 0.5, 1)).collect();
-        let p99_ns = values_ns.iter_mut().map(|values| quantile_of(values, 0.99, P99_VALUES_MIN)).collect();
-        Ok(Self { bins, count, p50_ns, p99_ns })
-    }
-}
-
-fn take(batch: &DataFrame, bins: &Bins, values_ns: &mut [Vec<i64>]) -> PolarsResult<()> {
-    for (due_ns, done_ns) in integers(batch, "due_ns")?.zip(integers(batch, "done_ns")?) {
-        values_ns[bins.place(due_ns)].push(done_ns - due_ns);
-    }
-    Ok(())
 }
 
 impl Group {

@@ -46,12 +46,14 @@ pub mod totals;
 pub mod transactions;
 pub mod units;
 pub mod variability;
+pub mod watched;
 mod yaml;
 
 use breakdown::Measure;
 
 pub use error::{Error, Result};
 pub use load::Run;
+pub use render::{folded, terminal_table};
 pub use report::{Report, ReportOptions, report};
 pub use search::search_info;
 
@@ -134,7 +136,7 @@ impl Analysis {
         if phases.has_warmup() {
             everything = run.whole();
             whole = totals::Totals::load(&everything)?;
-            latency.over_time = latency::OverTime::load(&everything, &whole)?;
+            latency.over_time = courses::Course::load(&everything, &whole)?;
         }
         let rates = rates::Rates::load(&everything, &whole)?;
         let failures = errors::load(run)?;

@@ -84,7 +84,7 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let mut analysis = Analysis::new(&run)?.held(&run, &thresholds, &options.limits)?;
     analysis.capacity = Capacity::of_run(&analysis, &options.capacity)?;
     let out = options.out.as_deref().unwrap_or(dir);
-    let kept = Notes::kept(out).of_those_in(&analysis.issues);
+    let kept = Notes::kept(&out.join("findings.json")).of_those_in(&analysis.issues);
     let notes = options.notes.iter().fold(kept, |notes, note| notes.with(note));
     analysis.issues = analysis.issues.noted(&notes)?;
     let page = page(&analysis);

@@ -11,6 +11,7 @@ use crate::endurance::Limit;
 use crate::load::Run;
 use crate::threshold::{Metric, Threshold, Thresholds};
 use crate::totals::{Totals, answered};
+use crate::watched::Watched;
 use crate::{Error, Result};
 
 /// Processor time below this says nothing: the kernel counts it in hundredths of a second.
@@ -94,6 +95,9 @@ pub struct Resources {
     /// For the charts.
     #[serde(skip)]
     pub over_time: OverTime,
+    /// What else varied, for small charts.
+    #[serde(skip)]
+    pub watched: Watched,
     /// The least memory that a threshold of the run allows the target.
     #[serde(skip)]
     pub(crate) memory_allowed_bytes: Option<f64>,
@@ -130,7 +134,8 @@ impl Resources {
         Ok(Some(Self {
             from_ns,
             target_cpu: target.cpu(run, from_ns)?,
-            over_time: over_time(&all.list, &target, whole),
+            over_time: over_time(&all.list, &target, span(whole)),
+            watched: Watched::of(&all.list, &series, span(whole), interval_ns(&all.list)),
             memory_allowed_bytes: memory_allowed_bytes(&run.info),
             series,
             events: run.events.clone(),
@@ -341,11 +346,15 @@ fn answered_between(run: &Run, first_ns: i64, last_ns: i64) -> Result<u64> {
     Ok(count)
 }
 
-fn over_time(all: &[Read], target: &Target<'_>, totals: &Totals) -> OverTime {
-    let end_ns = totals.last_sent_ns.max(totals.last_done_ns).unwrap_or_default().max(totals.last_due_ns);
+/// The first due instant, and the last of anything that happened.
+fn span(totals: &Totals) -> (i64, i64) {
+    (totals.first_due_ns, totals.last_sent_ns.max(totals.last_done_ns).unwrap_or_default().max(totals.last_due_ns))
+}
+
+fn over_time(all: &[Read], target: &Target<'_>, (first_ns, end_ns): (i64, i64)) -> OverTime {
     let own =
         |source: &str| -> Vec<&Read> { all.iter().filter(|read| read.source == source && read.series == "cpu_cores").collect() };
-    let bins = Bins::new(totals.first_due_ns, end_ns, interval_ns(all));
+    let bins = Bins::new(first_ns, end_ns, interval_ns(all));
     OverTime {
         target_cores: binned(&bins, &target.named("cpu_cores")),
         generator_cores: binned(&bins, &own(GENERATOR)),
@@ -368,13 +377,8 @@ fn interval_ns(all: &[Read]) -> i64 {
 fn binned(bins: &Bins, of: &[&Read]) -> Vec<Option<f64>> {
     let mut sums: Vec<Option<f64>> = vec![None; bins.count];
     for read in of {
-        let mut means = vec![(0.0, 0_u32); bins.count];
-        for (at_ns, value) in read.points.iter().filter(|(at_ns, _)| (bins.start_ns..=bins.end_ns).contains(at_ns)) {
-            let (sum, count) = &mut means[bins.place(*at_ns)];
-            (*sum, *count) = (*sum + value, *count + 1);
-        }
-        for (total, (sum, count)) in sums.iter_mut().zip(means).filter(|(_, (_, count))| *count > 0) {
-            *total = Some(total.unwrap_or(0.0) + sum / f64::from(count));
+        for (total, mean) in sums.iter_mut().zip(bins.means(&read.points)) {
+            *total = mean.map(|mean| total.unwrap_or(0.0) + mean).or(*total);
         }
     }
     sums

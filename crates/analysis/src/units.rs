@@ -155,6 +155,23 @@ pub fn bytes(value: f64) -> String {
     format!("{} {unit}", number(value))
 }
 
+/// Round bytes for an axis: `50 MB`, not `50.0 MB`.
+#[must_use]
+pub fn round_bytes(value: f64) -> String {
+    let (value, unit) = scaled(value, BYTES);
+    format!("{} {unit}", short(value))
+}
+
+/// A round number of any size for a short place: `0.5`, `2,000`, `50 k`, `1.5 M`.
+#[must_use]
+pub fn brief(value: f64) -> String {
+    if value.abs() < 1e4 {
+        return short(value);
+    }
+    let (value, unit) = scaled(value, &["", "k", "M", "G", "T"]);
+    format!("{} {unit}", short(value))
+}
+
 /// What a probe read, in the unit that it says.
 #[must_use]
 pub fn reading(value: f64, unit: &str) -> String {

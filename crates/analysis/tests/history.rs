@@ -101,9 +101,27 @@ fn runs_that_say_nothing_are_left_out_by_name() {
     assert_eq!(history.lines[0].points.len(), 2);
     let left_out: Vec<&str> = history.left_out.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(left_out, ["broken", "killed"]);
-    assert!(history.terminal().contains("left out: killed: it is still going"), "{}", history.terminal());
+    assert!(history.terminal(usize::MAX).contains("left out: killed: it is still going"), "{}", history.terminal(usize::MAX));
     let nothing = History::of(&dir.path().join("empty"), &HistoryOptions::default()).expect_err("nothing");
     assert!(nothing.to_string().contains("no whole run and no baseline"), "{nothing}");
+}
+
+/// What was said of a run when it was made, and in its report, stands at its point.
+#[test]
+fn notes_on_runs_are_part_of_their_history() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    (0..2).for_each(|day| run(&dir.path().join(day.to_string()), day, 10, "00"));
+    let noted = dir.path().join("1");
+    let mut info = trace::read_run_info(&noted).expect("written above");
+    info.note = "with the new index".to_owned();
+    trace::write_run_info(&noted, &info).expect("room on the disk");
+    drop(report(&noted, &ReportOptions { notes: vec!["slower <disk>".to_owned()], ..ReportOptions::default() }).expect("a run"));
+    let history = of(dir.path(), "p50");
+    let notes: Vec<&[String]> = history.lines[0].points.iter().map(|point| point.notes.as_slice()).collect();
+    assert_eq!(notes, [&[][..], &["with the new index".to_owned(), "slower <disk>".to_owned()]]);
+    let page = std::fs::read_to_string(history.write(&dir.path().join("page")).expect("room on the disk")).expect("a page");
+    assert!(page.contains("What was noted about the runs.") && page.contains("slower &lt;disk&gt;"));
+    assert_eq!(history.json()["lines"][0]["points"][1]["notes"][0], "with the new index");
 }
 
 /// A baseline keeps the figures of its runs; those that are there themselves count once.

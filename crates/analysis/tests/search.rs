@@ -218,3 +218,23 @@ fn the_report_shows_the_loads_around_the_bound() {
     let refused = ReportOptions { csv: true, ..ReportOptions::default() };
     assert!(analysis::report(dir.path(), &refused).expect_err("of a run only").to_string().contains("--csv"));
 }
+
+/// What is noted about a search stays with it, and a search has no issues that could be noted on.
+#[test]
+fn notes_on_a_search_are_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let _ = World::of(1, 500.0).search_in(&dir, Plan { trials_max: 2, ..Plan::from_start(300.0) }, "p99<100ms", 3);
+    let noted = |notes: &[&str]| {
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        analysis::report(dir.path(), &ReportOptions { notes, ..ReportOptions::default() })
+    };
+    drop(noted(&["with the new index"]).expect("a report"));
+    drop(noted(&["on the small machine"]).expect("a report"));
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("a report");
+    assert!(
+        read("report.md").contains("Noted: with the new index") && read("report.html").contains("Noted: on the small machine")
+    );
+    let findings: serde_json::Value = serde_json::from_str(&read("findings.json")).expect("JSON");
+    assert_eq!(findings["notes"], serde_json::json!({ "free": ["with the new index", "on the small machine"] }));
+    assert!(noted(&["restart-1: what?"]).expect_err("there is none").to_string().contains("no issue `restart-1` here"));
+}

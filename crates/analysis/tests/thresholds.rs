@@ -183,18 +183,22 @@ fn every_run_of_a_folder_is_held_against_the_thresholds() {
     // Nothing asked: nothing judged.
     let index = |options: &ReportOptions| analysis::index::index(dir.path(), options);
     let made = index(&ReportOptions::default()).expect("a folder of runs");
-    assert_eq!((made.overview.word.as_str(), made.overview.exit_code(), made.thresholds.as_str()), ("INDEX", 0, ""));
+    assert_eq!((made.overview.word.as_str(), made.overview.exit_code(), made.thresholds.is_some()), ("INDEX", 0, false));
+    let noted = ReportOptions { notes: vec!["before the move".to_owned()], ..ReportOptions::default() };
+    let _ = index(&noted).expect("a folder of runs");
     let junit = dir.path().join("junit.xml");
     let options =
         ReportOptions { thresholds: thresholds(&["error_rate<1%"]), junit: Some(junit.clone()), ..ReportOptions::default() };
     let made = index(&options).expect("a folder of runs");
     assert_eq!((made.overview.word.as_str(), made.overview.exit_code()), ("INVALID", 1));
     assert!(made.overview.sentence.starts_with("2 of 4 runs failed or invalid: "), "{}", made.overview.sentence);
-    let lines: Vec<&str> = made.thresholds.lines().collect();
-    assert!(lines[0].starts_with("Thresholds: 2 of 4 hold"), "{}", made.thresholds);
-    assert!(lines[2].contains("not judged") && lines[3].contains("fail") && lines[3].contains("own"), "{}", made.thresholds);
+    let shown = analysis::terminal_table(&made.thresholds.expect("some were asked"), usize::MAX);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with("Thresholds: 2 of 4 hold"), "{shown}");
+    assert!(lines[2].contains("not judged") && lines[3].contains("fail") && lines[3].contains("own"), "{shown}");
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let page = read("index.html");
+    assert!(page.contains("Noted: before the move"), "what was noted before is kept");
     let order = |first: &str, then: &str| page.find(first).expect(first) < page.find(then).expect(then);
     assert!(order("service_p50&lt;9ms</td>", "Newest first"), "the table comes first");
     let found: Value = serde_json::from_str(&read("index.json")).expect("JSON");

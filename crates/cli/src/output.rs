@@ -63,11 +63,28 @@ impl Progress {
     }
 }
 
+/// Writes a verb's result for people to standard output: on a terminal, lines that are longer are broken between words.
+///
+/// # Errors
+/// As [`say`].
+pub fn tell(text: &str) -> Result<(), Failure> {
+    let columns = columns();
+    say(&text.lines().map(|line| analysis::folded(line, columns, 2)).collect::<Vec<_>>().join("\n"))
+}
+
+/// Columns of the terminal, or as many as `COLUMNS` says; where there is neither, nothing needs to fit.
+pub fn columns() -> usize {
+    known_columns().unwrap_or(usize::MAX)
+}
+
+fn known_columns() -> Option<usize> {
+    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)).or_else(asked)
+}
+
 /// How response times are spread, as wide as the terminal, without letters beyond ASCII where the locale has none.
 pub fn spread(shapes: &[Shape]) -> String {
-    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let columns = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)).or_else(asked);
-    spread::text(shapes, columns.unwrap_or(spread::COLUMNS), !is_utf8(|name| std::env::var(name).ok()))
+    spread::text(shapes, known_columns().unwrap_or(spread::COLUMNS), !is_utf8(|name| std::env::var(name).ok()))
 }
 
 /// Whether the locale's letters are those of UTF-8: the first of the three that says something decides (POSIX.1-2017, section 8.2).

@@ -6,14 +6,16 @@ Prints each block of the page that was held, with the number of its figures; fai
 another, and for a BLOCK that is not there. What is shown with three digits has to be right to half of the last one.
 """
 
-import json, math, re, sys
+import bisect, json, math, re, shlex, statistics, sys
+from datetime import datetime, timezone
 from html.parser import HTMLParser
 
 import duckdb
 
 RUN = sys.argv[1]
 FOUND = json.load(open(f"{RUN}/findings.json"))
-ASKED = json.load(open(f"{RUN}/run.json"))["asked"]
+INFO = json.load(open(f"{RUN}/run.json"))
+ASKED = INFO["asked"]
 LEVELS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 # The least samples with an interval of 95 %: two order statistics enclose the quantile (David & Nagaraja 2003, §7.1).
 SAMPLES_MIN = {0.5: 6, 0.9: 36, 0.95: 72, 0.99: 368, 0.999: 3688}
@@ -71,6 +73,9 @@ def check(text, wanted, trimmed=False):
         return all(check(*pair) for pair in zip(text, wanted))
     if isinstance(text, tuple):
         return check(text[0], wanted)
+    if isinstance(wanted, Words):
+        found = re.fullmatch(wanted.pattern, text)
+        return bool(found) and all(check(*pair) for pair in zip(found.groups(), wanted.figures, strict=True))
     if isinstance(wanted, str):
         return text == wanted
     if isinstance(wanted, int) and not isinstance(wanted, bool):
@@ -84,6 +89,13 @@ def check(text, wanted, trimmed=False):
     if shown is None or wanted is None:
         return shown is None and wanted is None
     return abs(shown[0] - wanted) <= shown[1] * 1.001 + getattr(wanted, "off", 1e-9) * abs(wanted) + 1e-12
+
+
+class Words:
+    """A text with figures in it: a pattern whose groups show these."""
+
+    def __init__(self, pattern, *figures):
+        self.pattern, self.figures = pattern, figures
 
 
 class Near(float):
@@ -140,10 +152,15 @@ class Page(HTMLParser):
             self.cell, self.small = ["", ""], 0
         elif tag == "small" and self.cell:
             self.small = 1
+        elif tag == "code":
+            self.text = ""
 
     def handle_endtag(self, tag):
         if tag == "figure":
             self.figure = None
+        elif tag == "code":
+            self.begin(f"{self.section}: command")
+            self.blocks[-1][2].append([(self.text, "")])
         elif tag in ("p", "summary"):
             self.caption, self.text = self.text, None
         elif tag == "span" and self.text is not None:
@@ -589,17 +606,20 @@ def criteria():
     pairs = [(dispersion(one["window_ns"], "due_ns"), dispersion(one["window_ns"], "own_ns")) for one in FOUND["timing"]["fidelity"]["dispersion"]]
     error = [abs(math.log(own / due)) if due >= 1 else abs(own - due) for due, own in pairs]
     span, drift = row(f"select max(due_ns) - min(due_ns), abs(regr_slope((own_ns - due_ns)::double, (due_ns - {DUE_FROM})::double)) from o where sent_ns is not null")
-    late_max = max(1e6, 0.05 * gap)
+    named = ASKED.get("max_lateness_ns")
+    late_max, rare_max = (float(named), 10.0 * named) if named else (max(1e6, 0.05 * gap), 1e7)
     return {
         "Share of requests missing": (missed / scheduled, 1e-9, 0.001),
         "Lateness at the 99th percentile": (float(at(0.99)), 1e-3, late_max),
         "Distance of the inter-arrival times": (w1, 2e-3, max(5e3, 0.02 * gap)),
         "Drift of the rate": (drift, 1e-6, max(0.001, late_max / span)),
-    } | ({"Lateness at the 99.9th percentile": (float(at(0.999)), 1e-3, 1e7)} if SENT >= 2995 else {}) | ({"Error of the index of dispersion": (max(error), 1e-9, 0.05)} if error else {})
+    } | ({"Lateness at the 99.9th percentile": (float(at(0.999)), 1e-3, rare_max)} if SENT >= 2995 else {}) | ({"Error of the index of dispersion": (max(error), 1e-9, 0.05)} if error else {})
 
 
 def checks(shown):
     made, known = [], criteria()
+    if ASKED.get("pacing") == "closed":  # without a schedule there is nothing else to keep
+        known = {name: one for name, one in known.items() if name.startswith(("Share", "Lateness"))}
     for cells in shown:
         wanted, off, most = known[cells[0][0]]
         made.append([cells[0][0], Near(wanted, off), most, "kept" if wanted <= most else "missed"])
@@ -612,13 +632,14 @@ def latency_by_load(shown):
     its own tests hold, there are places between them, and a band."""
     steps = next(one for one in FOUND["findings"] if one["id"] == "breaking-point")["figures"]["steps"]
     made = []
-    for step in sorted((step for step in steps if not step["spoilt"]), key=lambda step: step["offered_per_s"]):
+    for step in sorted((step for step in steps if not step["spoilt"]), key=load_of):
         inside = f"due_ns >= {step['from_ns']} and due_ns < {step['to_ns']}"
         due = row(f"select count(*) from o where {inside}")[0]
         found = distribution("response", f"answered and {inside}")
         if found["p50"]["value_ns"] is not None:
             median, tail = (None if found[name]["value_ns"] is None else float(found[name]["value_ns"]) for name in ("p50", "p99"))
-            made.append([due * S / (step["to_ns"] - step["from_ns"]), median, tail, median, tail, found["p99"]])
+            load = due * S / (step["to_ns"] - step["from_ns"]) if step["users"] is None else step["users"]
+            made.append([load, median, tail, median, tail, found["p99"]])
     told, rows, fitted = iter(made), [], len(shown[0]) == 7
     for cells in shown:
         if fitted and cells[3][0] == "–":
@@ -629,7 +650,7 @@ def latency_by_load(shown):
         low, high = ends["low_ns"], ends["high_ns"]
         band = cells[5][0].split(" – ") if low is not None else None
         # Both ends are cut off where the chart ends.
-        inside = band and (check(band[0], float(low)) or read(band[0])[0] >= low) and (check(band[1], float(high)) or read(band[1])[0] <= high)
+        inside = band and len(band) == 2 and (check(band[0], float(low)) or read(band[0])[0] >= low) and (check(band[1], float(high)) or read(band[1])[0] <= high)
         figures.append(cells[5][0] if inside or band is None and cells[5][0] == "–" else [low, high])
         if fitted:
             figures[1] = cells[1][0]
@@ -729,7 +750,545 @@ def issues(shown):
     return made
 
 
+# ---- what was asked, and how the run stands to it ----
+
+
+def card(_):
+    """The lines of run.json that the card has."""
+    named = lambda name, url: url if name == "*" else f"{name} → {url}"
+    began = INFO["clocks"][0]["unix_ns"] // 10**9 if INFO["clocks"] else None
+    lines = {
+        "Note": INFO["note"], "Target": ", ".join(named(*one) for one in sorted(INFO["targets"].items())), "Trace": INFO["trace"], "Trace hash": INFO["trace_hash"],
+        "Started": datetime.fromtimestamp(began, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC") if began else "",
+        "Seed": str(INFO["seed"]), "Version": INFO["tool"], "Host": ", ".join(f"{name} {value}" for name, value in sorted(INFO["host"].items())),
+    }
+    return [[name, text] for name, text in lines.items() if text]
+
+
+def students(value, batches):
+    """Student's interval around a value, from the values of its twenty batches."""
+    half = 2.093024054408263 * (statistics.variance(batches) / len(batches)) ** 0.5
+    return [value - half, value + half]
+
+
+TIMES = {
+    "": ("response", "answered"), "service_": ("service", "answered"), "first_byte_": ("first_byte_ns - sent_ns", "first_byte_ns is not null and sent_ns is not null"),
+    "connect_": ("connect_ns", "connect_ns is not null"), "lateness_": ("own_ns - due_ns", "sent_ns is not null and error is distinct from 'unreplayable'"),
+}
+MOST = {"cpu": "cpu_cores", "memory": "rss_bytes"}
+
+
+def rate_of(count, instant, where, begin, end):
+    """A rate with the interval of those in twenty equal parts of its time."""
+    at = [one for one, in rows(f"select {instant} from o where {where} and {instant} is not null")]
+    counts = [0] * 20
+    for one in at:
+        counts[min(max((one - begin) * 20 // (end - begin), 0), 19)] += 1
+    return count, students(count, [one * 20 * S / (end - begin) for one in counts]) if len(at) >= 200 else None
+
+
+def measured(metric, where):
+    """Value of a threshold's metric and its interval; ... where that is not recomputed."""
+    if found := re.fullmatch(r"(service_|first_byte_|connect_|lateness_)?(?:(p[\d.]+)|mean|max)", metric):
+        value, having = TIMES[found[1] or ""]
+        told = distribution(value, f"{having} and {where}")
+        if found[2]:
+            quantile = told[found[2]]
+            return quantile["value_ns"], None if quantile["low_ns"] is None else [float(quantile["low_ns"]), float(quantile["high_ns"])]
+        if metric.endswith("max"):
+            return told["max_ns"], None
+        observed = [float(one) for one, in rows(f"select {value} from o where {having} and {where} order by place")]
+        size = len(observed) // 20
+        return told["mean_ns"], students(told["mean_ns"], [sum(observed[at * size : (at + 1) * size]) / size for at in range(20)]) if size >= 10 else None
+    n, good, whole, first, last_due, done, sent, first_sent, last_sent = row(f"""select count(*), count(*) filter (ok), count(*) filter (answered), min(due_ns), max(due_ns), max(done_ns),
+        count(sent_ns), min(sent_ns), max(sent_ns) from o where {where}""")
+    if metric in MOST:
+        # Of the readings so far the latest of each process, added.
+        latest, most = {}, 0.0
+        for source, value in rows(f"""select source, value from '{RUN}/resources-*.parquet' where series = '{MOST[metric]}' and source similar to '(pid|command):.*'
+                and run_ns between {first} and {done} order by run_ns, source"""):
+            latest[source] = value
+            most = max(most, sum(latest.values()))
+        return most, None
+    if metric == "availability":
+        return row(f"select avg(good::int) from (select bool_or(ok) good from o where {where} group by due_ns // 1000000000)")[0], ...
+    if metric == "recovery_time":
+        return max((one["recovered_s"] or one["watched_s"]) * S for one in recoveries() if one["baseline"]), None
+    return {
+        "error_rate": lambda: ((n - good) / n, ...), "count": lambda: (n, None),
+        "throughput": lambda: rate_of(whole * S / (done - first), "done_ns", f"answered and {where}", first, done),
+        "goodput": lambda: rate_of(good * S / (done - first), "done_ns", f"ok and {where}", first, done),
+        "achieved": lambda: rate_of(per_s(sent, first_sent, last_sent), "sent_ns", where, first_sent, last_sent),
+        "recall": lambda: (row(f"select avg(recall::double) from o where recall is not null and {where}")[0], ...),
+        "match_rate": lambda: (row(f"""select avg(("match" in ('same', 'same-ids'))::int) from o where "match" <> 'unknown' and {where}""")[0], ...),
+    }[metric]()
+
+
+def scope_of(text):
+    return " and ".join(["true", *(f"{'txn.name' if name == 'transaction' else name} = {quoted(value)}" for name, value in (pair.split("=", 1) for pair in (text or "").split(",") if pair))])
+
+
+def limits_of(text):
+    """Both limits of a threshold as values, the stricter one first where there are two."""
+    return [read(re.sub(r"(?<=\d)(?=[a-zµA-Z%/])", " ", one))[0] for one in text.split("|")]
+
+
+HOLDS = {"<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b}
+
+
+INVALID = FOUND["verdict"] == "invalid"
+
+
+def thresholds(shown):
+    made = []
+    if INVALID:
+        return [[("not judged", ""), *cells[1:]] for cells in shown]
+    for cells in shown:
+        metric, scope, comparator, limits = re.fullmatch(r"([a-z0-9_.]+)(?:\{(.*)\})?(<=|>=|<|>)(.+)", cells[1][0]).groups()
+        value, ends = measured(metric, scope_of(scope))
+        bounds = limits_of(limits)
+        held = [value is not None and HOLDS[comparator](value, bound) for bound in bounds]
+        verdict = "insufficient" if value is None else "pass" if held[-1] else "fail"
+        band = "" if len(bounds) == 1 or value is None else "good" if held[0] else "acceptable" if held[1] else "poor"
+        shown_ends = cells[2][1] if ends is ... else "" if ends is None else ends
+        made.append([(verdict, band), cells[1][0], (value if isinstance(value, int) and metric == "count" else None if value is None else float(value), shown_ends), cells[3][0]])
+    return made
+
+
+# ---- levels of load ----
+
+
+def finding(id):
+    return next((one["figures"] for one in FOUND["findings"] if one["id"] == id), None)
+
+
+STEPS = (finding("breaking-point") or {}).get("steps") or []
+
+
+def most_open(where):
+    """Connections open at once: each from its first request to its last answer."""
+    uses = rows(f"select min(sent_ns), max(coalesce(done_ns, {2**62})) from o where sent_ns is not null and {where} group by conn")
+    opened, closed = sorted(first for first, _ in uses), sorted(last for _, last in uses)
+    at = lambda instant: bisect.bisect_right(opened, instant) - bisect.bisect_right(closed, instant)
+    return lambda begin, end: max(map(at, [begin, *opened[bisect.bisect_right(opened, begin) : bisect.bisect_left(opened, end)]]))
+
+
+def rate_ends(instants, begin, end, value):
+    """The interval of a step's rate, over twenty parts made of whole bins."""
+    start, stop = STEPS[0]["from_ns"], STEPS[-1]["to_ns"]
+    width = max(min(step["to_ns"] - step["from_ns"] for step in STEPS) // 60, (stop - start) // 16384, 1)
+    first, last = -((start - begin) // width), (end - start) // width
+    size = (last - first) // 20
+    if size == 0:
+        return None
+    counts = [0] * 20
+    for at in instants:
+        part = ((at - start) // width - first) // size
+        if at >= start + first * width and part < 20:
+            counts[part] += 1
+    low, high = students(value, [count * S / (size * width) for count in counts])
+    return [max(low, 0.0), high]
+
+
+def levels(where="true"):
+    """What each step shows of the requests of a scope."""
+    made, connections = [], most_open(where)
+    for step in STEPS:
+        begin, end = step["from_ns"], step["to_ns"]
+        seconds = (end - begin) / S
+        due, came = f"{where} and due_ns >= {begin} and due_ns < {end}", f"{where} and done_ns >= {begin} and done_ns < {end}"
+        n, bad, first_bad = row(f"select count(*), count(*) filter (not ok), min(due_ns) filter (not ok) from o where {due}")
+        if n == 0:
+            continue
+        unserved = row(f"select count(*) from o where {due} and error in ('timeout', 'shed:max-in-flight', 'shed:max-connections')")[0]
+        whole, good = ([at for at, in rows(f"select done_ns from o where {came} and {kind}")] for kind in ("answered", "ok"))
+        flight = row(f"select coalesce(sum(least(coalesce(done_ns, {end}), {end}) - greatest(sent_ns, {begin})), 0) from o where {where} and sent_ns < {end} and coalesce(done_ns, {end}) > {begin}")[0]
+        made.append({
+            "name": step["name"], "from_ns": begin, "to_ns": end, "requests": n, "offered_per_s": n / seconds, "failed": bad, "first_failed_ns": first_bad, "unserved": unserved,
+            "answered_per_s": len(whole) / seconds, "answered_ends": rate_ends(whole, begin, end, len(whole) / seconds),
+            "goodput_per_s": len(good) / seconds, "goodput_ends": rate_ends(good, begin, end, len(good) / seconds),
+            "in_flight_mean": float(flight) / S / seconds, "connections": connections(begin, end), **times(due), "spoilt": step["spoilt"], "users": step["users"],
+        })
+    return made
+
+
+LEVELS_OF = {}
+
+
+def levels_of(collection):
+    if collection not in LEVELS_OF:
+        LEVELS_OF[collection] = levels("true" if collection == "all" else is_(collection=collection))
+    return LEVELS_OF[collection]
+
+
+def load_of(step):
+    return step["users"] if step["users"] is not None else step["offered_per_s"]
+
+
+def load_text(load):
+    return Words(r"(.+) users", load) if STEPS[0]["users"] is not None else load
+
+
+def found_of(limit):
+    """What a limit looks at in a step, and whether it holds: None where an interval encloses the limit. Of `keeps up`, which a random walk
+    is held against by its own tests, ..."""
+    if limit == "keeps up with the load":
+        return ...
+    if limit == "no errors" or limit.startswith("errors ≤ "):
+        most = 0.0 if limit == "no errors" else read(limit.removeprefix("errors ≤ "))[0]
+        return lambda step: (step["failed"] / step["requests"], step["failed"] / step["requests"] <= most)
+    metric, comparator, text = re.fullmatch(r"([a-z0-9_.]+?)(?:\{.*\})?(<=|<|=)(.+)", limit).groups()
+    most = limits_of(text)[-1]
+    def quantile(step):
+        told = step["service" if metric.startswith("service_") else "response"][metric.removeprefix("service_")]
+        value = told["value_ns"]
+        low, high = (value, value) if told["low_ns"] is None else (told["low_ns"], told["high_ns"])
+        return None if value is None else (float(value), True if high <= most else False if low > most else None)
+    plain = {
+        "mean": lambda step: step["response"]["mean_ns"], "max": lambda step: step["response"]["max_ns"],
+        "error_rate": lambda step: step["failed"] / step["requests"], "connections": lambda step: step["connections"],
+    }
+    if metric in plain:
+        return lambda step: None if (value := plain[metric](step)) is None else (float(value), value <= most)
+    return quantile if re.fullmatch(r"(service_)?p[\d.]+", metric) else ...
+
+
+def bracket(collection, limit):
+    """The last load at which a limit held and the first at which it did not, and of how many steps; a miss in the backlog of a larger load is
+    left out."""
+    found, told, over, until = found_of(limit), [], None, None
+    for step in levels_of(collection):
+        seen = None if step["spoilt"] else found(step)
+        if seen is None or seen[1] is None:
+            continue
+        load, after = load_of(step), over if until is not None and step["from_ns"] >= until else None
+        until = step["to_ns"]
+        if seen[1]:
+            over = None
+        elif after is not None and load < after:
+            continue
+        else:
+            over = max(load, after or 0.0)
+        told.append((load, seen[0], seen[1], step))
+    missed = [one for one in told if not one[2]]
+    held = [one for one in told if one[2] and one[0] < min((one[0] for one in missed), default=math.inf)]
+    missed = [one for one in missed if one[0] > max((one[0] for one in told if one[2]), default=-math.inf)]
+    by_load = lambda one: one[0]
+    return max(held, key=by_load, default=None), min(missed, key=by_load, default=None), len(told)
+
+
+def told_of(one):
+    load, value, _, step = one
+    return load_text(load), Words(rf"(.+); {re.escape(step['name'])}, (.+) – (.+)", value, float(step["from_ns"]), float(step["to_ns"]))
+
+
+def brackets(shown):
+    made, reached = [], {}
+    for cells in shown:
+        collection, limit = cells[0][0], cells[1][0]
+        if found_of(limit) is ...:
+            # Where it lies is taken from the page, what is told of the steps is not.
+            step = lambda cell: next(one for one in levels_of(collection) if f"; {one['name']}, " in cell[1])
+            held, missed, judged = (None if cell[0] == "–" else (load_of(step(cell)), ..., None, step(cell)) for cell in cells[2:4]), None, cells[5][0]
+            (held, missed) = held
+        else:
+            held, missed, judged = bracket(collection, limit)
+        reached[collection, limit] = missed[0] if missed else math.inf
+        seen = lambda one, cell: "–" if one is None else (load_text(one[0]), cell[1]) if one[1] is ... else told_of(one)
+        made.append([collection, limit, seen(held, cells[2]), seen(missed, cells[3]), held[3]["connections"] if held else "–", judged])
+    first = lambda collection: min((at for (of, limit), at in reached.items() if of == collection and limit != "no errors"), default=math.inf)
+    for line in made:
+        at = reached[line[0], line[1]]
+        line[1] = (line[1], "reached first" if at < math.inf and at <= first(line[0]) and line[1] != "no errors" else "")
+    return made
+
+
+LIMITS = "breaking: The load at which each limit was reached"
+SERIES = {"the target's processors": ("(pid|command):.*", "cpu_cores"), "the processors of the machine that sent the load": ("host", "cpu_cores"),
+          "the target's memory": ("(pid|command):.*", "rss_bytes"), "the memory of the machine that sent the load": ("host", "memory_used_bytes"),
+          "the target's threads": ("(pid|command):.*", "threads"), "the target's descriptors": ("(pid|command):.*", "descriptors"),
+          "the target's connections": ("(pid|command):.*", 'sockets{state="established"}')}
+
+
+def signs(shown):
+    """What is told of the step that shows it: a resource's mean, or the 99th percentile of an operation and that of the smallest load."""
+    made = []
+    for cells in shown:
+        what, how, step = cells[1][0], cells[2][0], next(one for one in levels_of("all") if one["name"] == cells[3][1])
+        if what in SERIES:
+            source, series = SERIES[what]
+            mean = row(f"""select sum(mean) from (select avg(value) mean from '{RUN}/resources-*.parquet' where source similar to '{source}' and series = '{series}'
+                and run_ns >= {step['from_ns']} and run_ns < {step['to_ns']} group by source)""")[0]
+            figure = Words(r"(.+?)(?: cores)? in use(?:, and no more| of).*", mean)
+        else:
+            kind = "concat_ws(' ', nullif(collection, ''), operation)"
+            p99 = lambda one: row(f"select case when count(*) >= 100 then quantile_disc(response, 0.99) end from o where answered and {kind} = {quoted(what)} and due_ns >= {one['from_ns']} and due_ns < {one['to_ns']}")[0]
+            by_load = sorted((one for one in levels_of("all") if not one["spoilt"]), key=load_of)
+            low = next(value for one in by_load if (value := p99(one)) is not None)
+            figure = Words(r"p99 rose from (.+) to (.+)", float(low), float(p99(step)))
+        made.append([cells[0][0], what, figure, (load_text(load_of(step)), step["name"])])
+    return made
+
+
+def sustained(shown):
+    """The most good answers of a step, and the fewest from the first load on with which the target did not keep up."""
+    broken = {cells[0][0]: cells[3] for name, block in PAGE.items() if name.startswith(("breaking: The load", "breaking: The same")) for cells in block if cells[1][0].startswith("keeps up")}
+    made = []
+    for cells in shown:
+        sound = [step for step in levels_of(cells[0][0]) if not step["spoilt"]]
+        most = max(sound, key=lambda step: step["goodput_per_s"])
+        missed = broken.get(cells[0][0], ("–", ""))
+        reached = missed[0] != "–"
+        beyond = "–"
+        if reached:
+            at = next(load_of(step) for step in sound if f"; {step['name']}, " in missed[1])
+            least = min((step for step in sound if load_of(step) >= at), key=lambda step: step["goodput_per_s"])
+            graceful = (least["goodput_ends"] or [0, least["goodput_per_s"]])[1] >= 0.9 * most["goodput_per_s"]
+            left = Words(r"(.+) left at (.+?)(?: users)?", least["goodput_per_s"] / most["goodput_per_s"], load_of(least))
+            beyond = ("graceful" if graceful else "collapses", left)
+        made.append([cells[0][0], (Words("(.+)" if reached else "≥ (.+)", most["goodput_per_s"]), most["goodput_ends"] or ""), most["name"], beyond])
+    return made
+
+
+def capacity_facts(shown):
+    """Borne is the smallest of what each limit but the stray failure held up to, and not borne the smallest at which one was missed."""
+    found = dict((cells[1][0], (cells[2], cells[3])) for name, block in PAGE.items() if name.startswith(LIMITS) for cells in block)
+    loads = {limit: [None if place is None else next(step["offered_per_s"] for step in levels_of("all") if f"; {step['name']}, " in cell[1]) for cell, place in zip(pair, [None if cell[0] == "–" else cell for cell in pair])]
+             for limit, pair in found.items() if limit != "no errors"}
+    held = [pair[0] for pair in loads.values()]
+    missed = [pair[1] for pair in loads.values() if pair[1] is not None]
+    figures = [min(held) if None not in held else None, min(missed) if missed else "nothing tried"]
+    return [[cell[0][0], figure] for cell, figure in zip(shown, [*figures, *([target_cpu()["answered_per_cpu_s"]] if len(shown) > 2 else [])], strict=True)]
+
+
+def scalability(shown):
+    """Measured points; the law between them, and its band, are of a fit that its own tests hold."""
+    points = {load if (load := step["users"]) is not None else step["in_flight_mean"]: step["goodput_per_s"] for step in levels_of("all") if not step["spoilt"]}
+    near = lambda x: min(points, key=lambda one: abs(one - x))
+    return [[cells[0][0], cells[1][0], "–" if cells[2][0] == "–" else points[near(read(cells[0][0])[0])], cells[3][0]] for cells in shown]
+
+
+# ---- over time: recovery, silence, endurance ----
+
+
+def recoveries():
+    """After each phase of more load the time until the 99th percentile and the requests under way of five seconds in a row were as before it."""
+    ends = [begin for _, begin, _ in PHASES[1:]] + [DUE_TO + 1]
+    spans = [(name, begin, min(end, DUE_TO + 1)) for (name, begin, _), end in zip(PHASES, ends)]
+    loads = [asked_per_s(begin, end) or 0.0 for _, begin, end in spans]
+    made, at = [], 0
+    while at < len(loads):
+        to = next((one for one in range(at + 1, len(loads)) if loads[one] <= 1.1 * loads[at]), None)
+        if not to or loads[at] <= 0 or max(loads[at + 1 : to], default=0.0) < 1.25 * loads[at]:
+            at += 1
+            continue
+        last = to
+        while last + 1 < len(loads) and loads[last + 1] <= 1.1 * loads[at]:
+            last += 1
+        made.append((spans[max(range(at + 1, to), key=lambda one: loads[one])][0], spans[at][1:], spans[to][1], spans[last][2]))
+        at = to
+    return [recovered(*one) for one in made]
+
+
+def windows(begin, end):
+    """Of each whole second: the 99th percentile of the requests due in it, and the requests under way at its end. Before them: those under way."""
+    count = (end - begin) // 10**9
+    under_way = row(f"select count(*) from o where due_ns < {begin} and done_ns >= {begin}")[0]
+    found = dict(rows(f"select (due_ns - {begin}) // 1000000000, quantile_disc(response, 0.99) from o where answered and due_ns >= {begin} and due_ns < {end} group by 1"))
+    at = lambda instant: row(f"select count(*) filter (due_ns < {instant}) - count(*) filter (done_ns < {instant}) from o where done_ns >= {begin} and done_ns is not null")[0]
+    return under_way, [(found.get(place), at(begin + (place + 1) * 10**9)) for place in range(count)]
+
+
+def recovered(name, before, over, until):
+    length = (before[1] - before[0]) // 10**9 * 10**9
+    calm = windows(before[1] - length, before[1])[1]
+    backlog, after = windows(over, until)
+    p99s = [p99 for p99, _ in calm if p99 is not None]
+    made = {"after": f"phase {name}", "over_ns": over, "watched_s": float(len(after)), "backlog": float(backlog), "recovered_s": None, "baseline": None}
+    if len(p99s) >= 5:
+        middle, flight = statistics.median(p99s), statistics.median(one for _, one in calm)
+        p99_max = max(1.1 * middle, middle + 3 * statistics.median(abs(one - middle) for one in p99s))
+        flight_max = max(1.2 * flight, flight + 1)
+        sound = [(one <= 0 if p99 is None else p99 <= p99_max) and one <= flight_max for p99, one in after]
+        made["baseline"] = {"p99_max": float(p99_max), "in_flight_max": float(flight_max)}
+        made["recovered_s"] = next((float(at) for at in range(len(sound) - 4) if all(sound[at : at + 5])), None)
+    return made
+
+
+def silence(told):
+    """No good answer came between its ends, whom it hit, and no other time was longer in which as many requests waited."""
+    begin, end = told["from_ns"], told["to_ns"]
+    assert row(f"select count(*) from o where ok and done_ns > {begin} and done_ns < {end}")[0] == 0, told
+    hit, bad = row(f"""select count(*), count(*) filter (not ok) from o where due_ns < {end} and (done_ns > {begin} or done_ns is null) and (done_ns is not null or due_ns >= {begin})""")
+    good = [at for at, in rows("select done_ns from o where ok order by 1")]
+    resolution = (DONE_TO - DUE_FROM) // 16384 + 1
+    for before, after in zip(good, good[1:]):
+        if after - before > end - begin + 2 * resolution:
+            waiting = row(f"select count(*) from o where due_ns < {after - resolution} and coalesce(done_ns, due_ns) > {before + resolution}")[0]
+            assert waiting < 10, (before, after, told)
+    return {"from_ns": begin, "to_ns": end, "requests": hit, "failed": bad}
+
+
+def theil_sen(x, y):
+    """Median of the slopes of all pairs, with Sen's interval, and the line's beginning."""
+    n = len(x)
+    slopes = sorted((y[j] - y[i]) / (x[j] - x[i]) for i in range(n) for j in range(i + 1, n))
+    ties = lambda values: sum(t * (t - 1) * (2 * t + 5) for value in set(values) if (t := values.count(value)) > 1)
+    variance = (n * (n - 1) * (2 * n + 5) - ties(list(x)) - ties(list(y))) / 18
+    half, last = 1.959963984540054 * variance**0.5, len(slopes) - 1
+    rank = lambda place: min(round(max(place, 0.0)), last)
+    slope = statistics.median(slopes)
+    return slope, slopes[rank(0.5 * (len(slopes) - half) - 1)], slopes[rank(0.5 * (len(slopes) + half))], statistics.median(y) - slope * statistics.median(x)
+
+
+def growth(points):
+    """The line through the medians of 24 stretches of the points, and the two-sided p of the Mann–Kendall test."""
+    values, n = [value for _, value in points], len(points)
+    step = (points[-1][0] - points[0][0]) / (n - 1)
+    medians = [statistics.median(values[at * n // 24 : (at + 1) * n // 24]) for at in range(24)]
+    width = step * n / 24
+    at = [(place + 0.5) * width for place in range(24)]
+    slope, low, high, start = theil_sen(at, medians)
+    s = sum((b > a) - (b < a) for place, a in enumerate(medians) for b in medians[place + 1 :])
+    variance = (24 * 23 * 53 - sum(t * (t - 1) * (2 * t + 5) for value in set(medians) if (t := medians.count(value)) > 1)) / 18
+    z = 0.0 if s == 0 or variance <= 0 else (s - (1 if s > 0 else -1)) / variance**0.5
+    middle = abs(statistics.median(medians))
+    drift = slope * width * 24
+    return {"value": slope * 3600, "low": low * 3600, "high": high * 3600, "start": start, "drift": 0.0 if drift == 0 else drift / middle if middle else math.inf,
+            "p": math.erfc(abs(z) / 2**0.5), "now": start + slope * width * 24}
+
+
+def bins_within(edges, values, begin, end):
+    """The bins that lie in the stretch, by their middles; nothing where too few have a value."""
+    inside = [((a + width_of(edges) / 2) / S, value) for (a, _), value in zip(edges, values) if a >= begin and a + width_of(edges) <= end]
+    filled = [one for one in inside if one[1] is not None]
+    return filled if filled and len(filled) >= 0.9 * len(inside) else None
+
+
+def width_of(edges):
+    return edges[1][0] - edges[0][0]
+
+
+def points_of(one):
+    """What is judged of a series, in s and its own unit."""
+    begin, end = FOUND["endurance"]["from_ns"], FOUND["endurance"]["to_ns"]
+    if one["whose"] != "answers":
+        return [(at / S, value) for at, value in rows(f"""select run_ns, value from '{RUN}/resources-*.parquet' where source = {quoted(one['source'])} and series = {quoted(one['series'])}
+            and run_ns between {begin} and {end} order by run_ns""")]
+    if one["series"].startswith("Response"):
+        edges, width = bins(PAGE["latency: latency-over-time"], LAST)
+        counts = binned("count(*)", "answered", "due_ns", edges, width)
+        found = binned(f"quantile_disc(response, {0.99 if one['series'].endswith('p99') else 0.5})", "answered", "due_ns", edges, width)
+        enough = lambda count: (count or 0) >= (100 if one["series"].endswith("p99") else 1)
+        return bins_within(edges, [value / S if value is not None and enough(count) else None for count, value in zip(counts, found)], begin, end)
+    edges, width = bins(PAGE["throughput: throughput-over-time"], END)
+    ended = "coalesce(done_ns, due_ns)"
+    good, bad = ([count or 0 for count in binned("count(*)", where, ended, edges, width)] for where in ("ok", "not ok"))
+    if one["series"] == "Failed requests":
+        return bins_within(edges, [b / (g + b) if g + b else None for g, b in zip(good, bad)], begin, end)
+    return bins_within(edges, [g * S / (to - since) if to - since >= width / 2 else None for g, (since, to) in zip(good, edges)], begin, end)
+
+
+NAMES = {"rss_bytes": "Resident memory", "descriptors": "Open descriptors", "threads": "Threads"}
+
+
+def endurance(shown):
+    made = []
+    for cells, one in zip(shown, FOUND["endurance"]["figures"], strict=True):
+        found, scale = growth(points_of(one)), 1e9 if one["unit"] == "s" else 1.0
+        unit = r" ?(?:/s)?"
+        left = "" if cells[5][0] == "" else max(0.0, (one["limit"]["at"] - found["now"]) / found["value"] * 3600) * S
+        drift = Words(r"\+from nothing", ) if math.isinf(found["drift"]) else Words(r"([+−])(.+)", "−" if found["drift"] < 0 else "+", abs(found["drift"]))
+        if cells[1][0] == "grows" or cells[1][0] == "falls":
+            assert found["p"] < 0.01 and found["low"] * found["high"] > 0 and (found["value"] > 0) == (cells[1][0] == "grows"), (cells, found)
+        made.append([(NAMES.get(one["series"], one["series"]), one["source"] or "answers"), cells[1][0], (found["value"] * scale, [found["low"] * scale, found["high"] * scale]), drift, found["p"],
+                     left if left == "" else (left, float(one["limit"]["at"]) * scale)])
+    return made
+
+
+def endurance_chart(shown):
+    """The series that goes the bad way most surely: means of its points, and the trend that the verdict takes it for."""
+    bad = lambda one: one["kind"] in (("falling", "suspect_falling") if one["series"] == "Good answers" else ("growing", "suspect_growing")) or one["kind"] == "stepped" and (one["step"]["after"] > one["step"]["before"]) == (one["series"] != "Good answers")
+    clear = lambda one: one["kind"] not in ("growing", "falling")
+    figures = FOUND["endurance"]["figures"]
+    one = next((one for whose in ("target", "answers", "generator") for one in sorted((one for one in figures if one["whose"] == whose and bad(one)), key=clear)), None)
+    one = one or next(one for one in figures if len({value for _, value in points_of(one)}) > 1)
+    assert HEADS["endurance: endurance"][1] == NAMES.get(one["series"], one["series"])
+    points, scale = points_of(one), 1e9 if one["unit"] == "s" else 1.0
+    found, each, made = growth(points), -(-len(points) // 240), []
+    trend = lambda at: found["start"] + found["value"] / 3600 * (at - points[0][0])
+    if one["step"]:
+        trend = lambda at: one["step"]["before" if at < points[0][0] + one["step"]["at_s"] else "after"]
+    for begin in range(0, len(points), each):
+        few = points[begin : begin + each]
+        at = statistics.fmean(one for one, _ in few)
+        made.append([max(at - FIRST / S, 0.0) * S, statistics.fmean(value for _, value in few) * scale, trend(at) * scale])
+    return made
+
+
+# ---- what probes saw, in small charts ----
+
+
+def watched(shown):
+    """Means by stretch of time of the series of one name and probe, the three with the largest mean; and that no name is left out that varied."""
+    by_name, width = {}, next(one for one in ROUND if one >= max((END - FIRST) // 48 + 1, interval()))
+    last = -(-(END - FIRST + 1) // width) - 1
+    rates = {(source, series) for source, series, *_ in readings()}
+    for source, series, unit, bin, mean in rows(f"""select source, series, unit, least((run_ns - {FIRST}) // {width}, {last}) bin, avg(value) from '{RUN}/resources-*.parquet'
+            where run_ns between {FIRST} and {END} group by all order by bin"""):
+        name, _, labels = series.partition("{")
+        front, labels = name.removesuffix("_s"), "{" + labels if labels else ""
+        of_time = unit == "s" and name != front
+        rate = front + ("_share" if front.endswith("_busy") else "_cores") if of_time else name + "_per_s"
+        if source == "generator" or name in ("cpu_cores", "rss_bytes") or name.endswith("_bucket") or (source, rate + labels) in rates:
+            continue
+        by_name.setdefault((source, name), {}).setdefault((labels, unit), {})[bin] = mean
+    said, varied = set(), set()
+    wanted = {}
+    for (source, name), lines in by_name.items():
+        lines = {key: values for key, values in lines.items() if len(values) >= 3}
+        if any(len(set(values.values())) > 1 for values in lines.values()):
+            varied.add((source, name))
+        largest = sorted(lines.items(), key=lambda one: (-statistics.fmean(one[1].values()), one[0][0]))
+        wanted[source, name] = ", 3 of " + str(len(largest)) if len(largest) > 3 else "", largest[:3]
+    made = []
+    for cells in shown:
+        name, source = re.fullmatch(r"(.+?), ((?:derived|host|\w+:).*?)(?:, 3 of \d+)?", cells[0][0]).groups()
+        said.add((source, name))
+        of, lines = wanted[source, name]
+        bin = round(read(cells[1][0])[0] / width - 0.5)
+        figure = lambda unit, values: None if bin not in values else float(values[bin]) * (1e9 if unit == "s" else 1.0)
+        figures = [figure(unit, values) for (_, unit), values in lines]
+        parts = [part.rpartition(": ")[2] for part in cells[2][0].split("; ")]
+        text = Words("(.+)", *figures) if len(lines) == 1 else Words("; ".join([r"[^;]*: ([^;]+)"] * len(lines)), *figures)
+        assert len(parts) == len(lines), (cells, lines)
+        made.append([f"{name}, {source}{of}", (bin + 0.5) * width, text])
+    assert said == varied or len(said) == 24 and said < varied, (varied - said, said - varied)
+    return made
+
+
+def interval():
+    """How far readings are apart: the upper median over the longest series, of several the one that was read last at first."""
+    read_from = f"read_parquet('{RUN}/resources-*.parquet', filename = true, file_row_number = true)"
+    longest = rows(f"""select list(run_ns order by run_ns) from (select *, row_number() over (order by filename, file_row_number) place from {read_from})
+        group by source, series order by count(*) desc, min(place) desc limit 1""")[0][0]
+    gaps = sorted(b - a for a, b in zip(longest, longest[1:]))
+    return gaps[len(gaps) // 2] if gaps else 0
+
+
 BLOCKS = {
+    "card: facts": card,
+    "card: command": lambda _: [[shlex.join(INFO["command"])]],
+    "thresholds: Thresholds": thresholds,
+    LIMITS: brackets,
+    "breaking: The same by collection": brackets,
+    "breaking: What was at its end": signs,
+    "breaking: The most good answers": sustained,
+    "capacity: facts": capacity_facts,
+    "capacity: scalability": scalability,
+    "endurance: Growth over": endurance,
+    "endurance: endurance": endurance_chart,
+    "resources: watched-over-time": watched,
     "figures": headline,
     "latency: percentiles": percentiles,
     "latency: Response time runs from": lambda _: [[name + " time", (found := times("true")[name.lower()])["count"], *cells(found)] for name in ("Response", "Service")],
@@ -771,8 +1330,8 @@ BLOCKS = {
 for place, phase in enumerate(PHASES):
     facts, (both, kinds) = phase_facts(*phase), of_phase(phase[0])
     BLOCKS |= {f"phase-{place + 1}: facts": facts, f"phase-{place + 1}: Response and service time": both, f"phase-{place + 1}: Response time by": kinds}
-# What is inferred from the figures above, each by a method of its own that its own tests hold against a published oracle; and what is text.
-ELSEWHERE = ("thresholds:", "card:", "breaking:", "capacity:", "endurance:", "agreement: The first differences", "resources: What happened")
+# Parameters of fitted laws, which their own tests hold against published oracles; what takes the trace or a price besides the run; and what is text.
+ELSEWHERE = ("capacity: Laws that", "capacity: Recorded peaks", "capacity: headroom", "capacity: nodes", "capacity: Every answer", "agreement: The first differences", "resources: What happened")
 
 
 def blocks():
@@ -791,11 +1350,29 @@ def blocks():
                 if figure is not cell[0] and figure is not cell and (other := spoilt(cell)):
                     assert not holds(other, figure), f"{name}: {other} passes for {figure}, too"
                     held[known] = held.get(known, 0) + 1
-        assert held.get(known), f"{name}: nothing is held"
+        assert held.get(known) or INVALID, f"{name}: nothing is held"
     return held
 
 
 # ---- findings.json: every number at or below these members ----
+
+
+def breaking_point(told):
+    """Every figure of the steps, but for that of the random walk."""
+    begins = [(name, max(begin, DUE_FROM)) for name, begin, _ in PHASES]
+    assert len(STEPS) != len(begins) or [(step["name"], step["from_ns"]) for step in STEPS] == begins, begins
+    return {"steps": [{key: value for key, value in step.items() if key not in ("users",)} for step in levels_of("all")]}
+
+
+def saturation(told):
+    most = max((step for step in levels_of("all") if not step["spoilt"]), key=lambda step: step["goodput_per_s"])
+    return {"per_s": most["goodput_per_s"], "ends": most["goodput_ends"], "step": most["name"], "from_ns": most["from_ns"], "to_ns": most["to_ns"]}
+
+
+def first_errors(_):
+    """The load of the first failures, and the first of them."""
+    any_of, more = bracket("all", "no errors"), bracket("all", "errors ≤ 0.1 %")
+    return {"first_failed_due_ns": any_of[1][3]["first_failed_ns"], "any": {"high": any_of[1][0], "judged": any_of[2]}, "more": {"high": more[1] and more[1][0], "judged": more[2]}}
 
 
 def document():
@@ -846,6 +1423,8 @@ def document():
         assert len(known) == len(FOUND["resources"]["series"])
         if FOUND["resources"]["target_cpu"]:
             wanted["resources"]["target_cpu"] = {"sources": FOUND["resources"]["target_cpu"]["sources"], **target_cpu()}
+    verdicts = {"recovery": lambda told: {"recoveries": recoveries()}, "outage": silence, "breaking-point": breaking_point, "saturation": saturation, "first-errors": first_errors}
+    wanted["findings"] = [{"figures": verdicts[one["id"]](one["figures"])} if one["id"] in verdicts and one["figures"] else {} for one in FOUND["findings"]]
     if "warmup" in FOUND:
         wanted["warmup"] = {"until_ns": ASKED["warmup_ns"], "requests": row("select count(*) from everything where phase = 'warmup'")[0]}
     return wanted
@@ -855,7 +1434,7 @@ def same(found, wanted, at=""):
     """Compares and counts the figures."""
     if isinstance(wanted, dict):
         missing = set(found) - set(wanted)
-        assert at.count("/") < 2 or not missing, f"{at}: nobody recomputes {missing}"
+        assert at.count("/") < 2 or at.startswith("/findings/") or not missing, f"{at}: nobody recomputes {missing}"
         return sum(same(found[name], one, f"{at}/{name}") for name, one in wanted.items())
     if isinstance(wanted, list):
         assert len(found) == len(wanted), f"{at}: {len(found)} entries, not {len(wanted)}"

@@ -113,13 +113,18 @@ fn facts(capacity: &Capacity) -> Vec<(&'static str, String)> {
     facts
 }
 
+/// Loads that are too small to tell where latency has no end do not tell this either.
+fn servers(count: u32) -> String {
+    format!("as of {}", units::counted(u64::from(count), "server"))
+}
+
 /// The figures of the laws that were fitted, and a sentence for each that was not.
 fn laws(laws: &Laws) -> Vec<Block> {
     let mut rows = Vec::new();
     if let Some(fit) = laws.latency.known() {
         let law = Cell {
             text: "Latency over load".to_owned(),
-            detail: format!("as of {}", units::counted(u64::from(fit.servers), "server")),
+            detail: fit.capacity_high_per_s.map_or_else(String::new, |_| servers(fit.servers)),
         };
         rows.push(vec![law.clone(), "Median without load".into(), units::duration(fit.unloaded).into()]);
         let ends = |high| format!("{} – {}", units::per_s(fit.capacity_low_per_s), units::per_s(high));

@@ -1,5 +1,7 @@
 //! Axes: where a value stands, which values get a tick, and how they are written.
 
+use crate::units;
+
 /// How values become distances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
@@ -8,6 +10,9 @@ pub enum Scale {
     /// Equal ratios are equally far apart; all values are positive.
     Log,
 }
+
+/// A value in words.
+type Write = fn(f64) -> String;
 
 /// How values are written.
 #[derive(Debug, Clone)]
@@ -59,18 +64,40 @@ impl Axis {
     /// From zero to a round value above `most`.
     #[must_use]
     pub fn from_zero(title: &'static str, most: f64, label: fn(f64) -> String, value: fn(f64) -> String) -> Self {
-        let most = if most > 0.0 { most } else { 1.0 };
-        let step = round_up(most / 5.0);
-        let to = (most / step - 1e-9).ceil() * step;
+        Self::around_zero(title, (0.0, most), label, value)
+    }
+
+    /// Between round values that enclose zero and both of these.
+    fn around_zero(title: &'static str, (least, most): (f64, f64), label: fn(f64) -> String, value: fn(f64) -> String) -> Self {
+        let (least, most) = (least.min(0.0), most.max(0.0));
+        let (least, most) = if least < most { (least, most) } else { (0.0, 1.0) };
+        let step = round_up((most - least) / 5.0);
+        let round = |value: f64| (value.abs() / step - 1e-9).ceil().copysign(value);
+        let (first, last) = (round(least), round(most));
         Self {
             title,
             scale: Scale::Linear,
-            from: 0.0,
-            to,
-            ticks: multiples(step, to),
+            from: first * step,
+            to: last * step,
+            ticks: (first as i64..=last as i64).map(|tick| tick as f64 * step).collect(),
             label: Text::By(label),
             value: Text::By(value),
         }
+    }
+
+    /// What a probe read, in the unit that it says, around zero.
+    #[must_use]
+    pub fn reading(unit: &str, least: f64, most: f64) -> Self {
+        let (label, value): (Write, Write) = match unit {
+            "bytes" => (units::round_bytes, |value| units::reading(value, "bytes")),
+            "bytes/s" => (units::round_bytes, |value| units::reading(value, "bytes/s")),
+            "s" => (|value| units::round_duration(value * 1e9), |value| units::reading(value, "s")),
+            "share" => (units::share_label, |value| units::reading(value, "share")),
+            "/s" => (units::brief, |value| units::reading(value, "/s")),
+            "cores" => (units::brief, |value| units::reading(value, "cores")),
+            _ => (units::brief, units::number),
+        };
+        Self::around_zero("Reading", (least, most), label, value)
     }
 
     /// Seconds since the start of the run.
@@ -160,6 +187,9 @@ mod tests {
         let axis = Axis::from_zero("y", 4321.0, plain, plain);
         assert_eq!((axis.to, axis.ticks), (5000.0, vec![0.0, 1000.0, 2000.0, 3000.0, 4000.0, 5000.0]));
         assert_eq!(Axis::from_zero("y", 0.0, plain, plain).to, 1.0);
+        let both = Axis::reading("", -120.0, 250.0);
+        assert_eq!((both.from, both.to, both.ticks), (-200.0, 300.0, vec![-200.0, -100.0, 0.0, 100.0, 200.0, 300.0]));
+        assert_eq!(Axis::reading("bytes/s", 0.0, 3e6).label.of(1.5e6), "1.5 MB");
     }
 
     #[test]

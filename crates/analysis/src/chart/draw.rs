@@ -33,7 +33,7 @@ const ROW: f64 = 20.0;
 const SWATCH: f64 = 18.0;
 
 /// Width of a letter as a share of the text's size, generously.
-const LETTER: f64 = 0.58;
+const LETTER: f64 = 0.62;
 
 /// plotters gives the height of a line where CSS gives that of an em.
 const EM_TO_LINE: f64 = 1.24;
@@ -302,19 +302,26 @@ impl<B: DrawingBackend> Pen<'_, B> {
         self.text(axis.title, (frame.right, frame.bottom + 34.0), HPos::Right, TEXT, Ink::Muted)
     }
 
-    /// A line down from the name of what begins there; a name that would touch the one before it is left out.
+    /// A line down from the name of what begins there. A name is left out where it would touch the one before it, or where it is longer than
+    /// its part and would cover the next.
     fn marks(&self, axis: &Axis, marks: &[Mark], frame: &Frame) -> Drawn<B> {
         let mut free_from = f64::MIN;
-        let ends = marks.iter().skip(1).map(|mark| mark.at).chain([axis.to]);
-        for (mark, end) in marks.iter().zip(ends) {
-            let (left, right) = (frame.x(axis, mark.at), frame.x(axis, end));
+        let ends = marks.iter().skip(1).map(|mark| mark.at).chain([axis.to, axis.to]);
+        let ends: Vec<f64> = ends.map(|at| frame.x(axis, at)).collect();
+        let fits = |place: usize, from: f64| {
+            let part = marks.get(place).map(|mark| from + 4.0 + text_width(&mark.name) <= ends[place]);
+            part.is_some_and(|fits| fits && !marks[place].name.is_empty())
+        };
+        for (place, mark) in marks.iter().enumerate() {
+            let (left, right) = (frame.x(axis, mark.at), ends[place]);
             if mark.shaded {
                 let corners = [(left, frame.top), (right, frame.top), (right, frame.bottom), (left, frame.bottom)];
                 self.area(&corners, Ink::Grey)?;
             }
             self.path(&[(left, frame.top - 4.0), (left, frame.bottom)], self.solid(Ink::Muted, 1.0))?;
             let width = text_width(&mark.name);
-            if left + 4.0 >= free_from && left + 4.0 + width <= frame.right {
+            let gives_way = !mark.shaded && !fits(place, left) && fits(place + 1, right);
+            if !gives_way && left + 4.0 >= free_from && left + 4.0 + width <= frame.right {
                 self.text(&mark.name, (left + 4.0, frame.top + 6.0), HPos::Left, TEXT, Ink::Muted)?;
                 free_from = left + width + 12.0;
             }

@@ -9,7 +9,7 @@ const POINTS_MAX: usize = 240;
 
 pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
     let endurance = analysis.endurance.as_ref().ok_or("The run is too short to tell whether anything grew.")?;
-    let one = shown(endurance).ok_or("No series has enough readings for a trend.")?;
+    let one = shown(endurance).ok_or("No series that has enough readings for a trend changed at all.")?;
     let start_s = analysis.whole.first_due_ns as f64 / 1e9;
     let each = one.points.len().div_ceil(POINTS_MAX);
     let mean = |values: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| values.iter().map(of).sum::<f64>() / values.len() as f64;
@@ -39,10 +39,11 @@ pub(super) fn build(analysis: &Analysis) -> Result<Picture, String> {
     .into())
 }
 
-/// What goes the bad way, what the target uses first; else the first there is.
+/// What goes the bad way, what the target uses first; else the first that did not stand still.
 fn shown(endurance: &Endurance) -> Option<&Judged> {
     let bad = [Whose::Target, Whose::Answers, Whose::Generator].map(|whose| endurance.bad(whose));
-    bad.concat().into_iter().next().or_else(|| endurance.figures.first())
+    let moved = |one: &&Judged| one.points.windows(2).any(|pair| pair[0].1 != pair[1].1);
+    bad.concat().into_iter().next().or_else(|| endurance.figures.iter().find(moved))
 }
 
 fn summary(one: &Judged) -> String {

@@ -39,12 +39,7 @@ pub(crate) fn picture(steps: &[Step], breaking: &Breaking, capacity: Option<&Cap
         band("Median, 95 % confidence", Ink::Blue, ends, within)
     }));
     let median = match law {
-        Some(law) => Line::new(
-            format!("Median, as of a queue with {}", servers(law)),
-            Ink::Blue,
-            Stroke::Dashed,
-            curve.unwrap_or_default(),
-        ),
+        Some(law) => Line::new(format!("Median, as of {}", queue(law)), Ink::Blue, Stroke::Dashed, curve.unwrap_or_default()),
         None => Line::new("Median", Ink::Blue, Stroke::Thin, p50s.clone()),
     };
     let title = if breaking.closed_loop { "Users" } else { "Requests offered per second" };
@@ -100,8 +95,10 @@ fn band(name: &str, ink: Ink, ends: Vec<Option<(f64, f64)>>, (least, most): (f64
     Band { name: name.to_owned(), ink, ends: ends.into_iter().map(cut).collect() }
 }
 
-fn servers(law: &LatencyLoad) -> String {
-    units::counted(u64::from(law.servers), "server")
+/// What the curve is that of; loads that are too small to tell where it has its end do not tell the number of its servers either.
+fn queue(law: &LatencyLoad) -> String {
+    let servers = || format!("a queue with {}", units::counted(u64::from(law.servers), "server"));
+    law.capacity_high_per_s.map_or_else(|| "a queue".to_owned(), |_| servers())
 }
 
 fn value(step: &Step, p: f64) -> Option<f64> {
@@ -144,9 +141,9 @@ fn summary(breaking: &Breaking, steps: &[&Step], law: Option<&LatencyLoad>) -> S
     let known = |step: &&&Step| value(step, 0.99).is_some();
     let ((low, from), (high, to)) = (text(steps.iter().find(known)), text(steps.iter().rfind(known)));
     let first = crate::finding::in_a_word(breaking, &breaking.all);
-    let curve = law.map(|law| {
-        format!(" The medians rise as of a queue with {} that bears {}.", servers(law), units::per_s(law.capacity_per_s))
-    });
+    let curve = law.filter(|law| law.capacity_high_per_s.is_some());
+    let curve =
+        curve.map(|law| format!(" The medians rise as of {} that bears {}.", queue(law), units::per_s(law.capacity_per_s)));
     let curve = curve.unwrap_or_default();
     format!("The 99th percentile is {low} at {from} and {high} at {to}. Limit reached first: {first}.{curve}")
 }

@@ -21,6 +21,7 @@ mod recall;
 mod resources;
 mod slowest;
 mod style;
+mod watched;
 
 pub use axis::{Axis, Scale, Text};
 pub(crate) use draw::escape;
@@ -60,6 +61,7 @@ pub const CHARTS: &[Chart] = &[
     Chart { name: "recall-against-rate", build: recall::build },
     Chart { name: "cpu-over-time", build: resources::cpu },
     Chart { name: "memory-over-time", build: resources::memory },
+    Chart { name: "watched-over-time", build: watched::build },
     Chart { name: "endurance", build: endurance::build },
     Chart { name: "scalability", build: |analysis| capacity::of_run(analysis, capacity::scalability) },
     Chart { name: "headroom", build: |analysis| capacity::of_run(analysis, capacity::headroom) },

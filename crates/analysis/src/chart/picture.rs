@@ -309,7 +309,7 @@ impl Cells {
     }
 }
 
-/// Small plots side by side, all on the same axes.
+/// Small plots side by side, all on the same horizontal axis.
 #[derive(Debug, Clone)]
 pub struct Grid {
     /// A few words.
@@ -318,13 +318,13 @@ pub struct Grid {
     pub summary: String,
     /// The horizontal axis of each.
     pub x: Axis,
-    /// The vertical axis of each.
-    pub y: Axis,
     /// Places on the horizontal axis, rising; every line has a value, or a gap, at each.
     pub xs: Vec<f64>,
+    /// Places on the horizontal axis at which something begins, rising; their names are not shown.
+    pub marks: Vec<Mark>,
     /// What the panels are of.
     pub names: &'static str,
-    /// The plots, from left to right and from top to bottom; their lines have the same names.
+    /// The plots, from left to right and from top to bottom.
     pub panels: Vec<Panel>,
 }
 
@@ -333,30 +333,48 @@ pub struct Grid {
 pub struct Panel {
     /// What it is of.
     pub name: String,
+    /// Whose that is, in smaller print; empty where all panels are of the same.
+    pub note: String,
+    /// Its vertical axis.
+    pub y: Axis,
     /// Its lines, those drawn first below the others.
     pub lines: Vec<Line>,
 }
 
 impl Grid {
-    /// The lines of every panel, as far as their names and strokes go.
+    /// The lines of every panel, as far as their names and strokes go; none where panels have lines of their own.
     #[must_use]
     pub fn legend(&self) -> &[Line] {
-        self.panels.first().map_or(&[], |panel| &panel.lines)
+        let first = self.panels.first().map_or(&[][..], |panel| &panel.lines);
+        let is_same = |panel: &Panel| panel.lines.iter().map(|line| &line.name).eq(first.iter().map(|line| &line.name));
+        if self.panels.iter().all(is_same) { first } else { &[] }
     }
 
     /// A row for each place at which a panel has something to show.
     fn figures(&self) -> Figures {
-        let names = self.legend().iter().map(|line| line.name.clone());
-        let write = |y: Option<f64>| y.map_or_else(|| "–".to_owned(), |y| self.y.value.of(y));
         let row = |number: usize, panel: &Panel, place: usize| {
-            let ys: Vec<Option<f64>> = panel.lines.iter().map(|line| line.ys[place]).collect();
             let x = self.xs[place];
-            let cells = [panel.name.clone(), self.x.value.of(x)].into_iter().chain(ys.iter().map(|y| write(*y)));
-            ys.iter().any(Option::is_some).then(|| (Place::Across(number, self.x.place(x)), cells.collect()))
+            let name = if panel.note.is_empty() { panel.name.clone() } else { format!("{}, {}", panel.name, panel.note) };
+            let cells = [name, self.x.value.of(x)].into_iter().chain(self.cells(panel, place)).collect();
+            let is_there = panel.lines.iter().any(|line| line.ys[place].is_some());
+            is_there.then_some((Place::Across(number, self.x.place(x)), cells))
         };
         let rows = self.panels.iter().enumerate();
         let rows = rows.flat_map(|(number, panel)| (0..self.xs.len()).filter_map(move |place| row(number, panel, place)));
-        Figures { heads: [self.names, self.x.title].into_iter().map(str::to_owned).chain(names).collect(), rows: rows.collect() }
+        let lines: Vec<String> = self.legend().iter().map(|line| line.name.clone()).collect();
+        let lines = if lines.is_empty() { vec!["Values".to_owned()] } else { lines };
+        Figures { heads: [self.names, self.x.title].into_iter().map(str::to_owned).chain(lines).collect(), rows: rows.collect() }
+    }
+
+    /// The values of a panel at a place: a cell for each line where all panels have the same, and otherwise one.
+    fn cells(&self, panel: &Panel, place: usize) -> Vec<String> {
+        let write = |line: &Line| line.ys[place].map_or_else(|| "–".to_owned(), |y| panel.y.value.of(y));
+        let named = |line: &Line| format!("{}: {}", line.name, write(line));
+        match &panel.lines[..] {
+            lines if !self.legend().is_empty() => lines.iter().map(write).collect(),
+            [line] => vec![write(line)],
+            lines => vec![lines.iter().map(named).collect::<Vec<_>>().join("; ")],
+        }
     }
 }
 
@@ -420,20 +438,26 @@ mod tests {
 
     #[test]
     fn the_table_behind_a_grid_has_a_row_for_each_place_with_a_value() {
-        let panel = |name: &str, ys: [Option<f64>; 2]| Panel {
+        let line = |name: &str, ys: [Option<f64>; 2]| Line::new(name, Ink::Blue, Stroke::Thin, ys.to_vec());
+        let panel = |name: &str, note: &str, lines: Vec<Line>| Panel {
             name: name.to_owned(),
-            lines: vec![Line::new("Rate", Ink::Blue, Stroke::Thin, ys.to_vec())],
-        };
-        let figures = Picture::from(Grid {
-            title: String::new(),
-            summary: String::new(),
-            x: Axis::from_zero("When", 2.0, plain, plain),
+            note: note.to_owned(),
             y: Axis::from_zero("What", 10.0, plain, plain),
-            xs: vec![0.0, 1.0],
-            names: "Collection",
-            panels: vec![panel("a", [Some(5.0), None]), panel("b", [Some(1.0), Some(2.0)])],
-        })
-        .figures();
+            lines,
+        };
+        let figures = |panels: Vec<Panel>| {
+            let (x, title, summary) = (Axis::from_zero("When", 2.0, plain, plain), String::new(), String::new());
+            let grid = Grid { title, summary, x, xs: vec![0.0, 1.0], marks: Vec::new(), names: "Collection", panels };
+            Picture::from(grid).figures()
+        };
+        let rate = |name: &str, ys| panel(name, "", vec![line("Rate", ys)]);
+        let own =
+            vec![panel("c", "d", vec![line("x", [Some(3.0), None]), line("y", [None, None])]), rate("a", [None, Some(4.0)])];
+        let of_their_own = figures(own);
+        assert_eq!(of_their_own.heads, ["Collection", "When", "Values"]);
+        assert_eq!(of_their_own.rows[0].1, ["c, d", "0", "x: 3; y: –"]);
+        assert_eq!((of_their_own.rows.len(), &of_their_own.rows[1].1[2]), (2, &"4".to_owned()));
+        let figures = figures(vec![rate("a", [Some(5.0), None]), rate("b", [Some(1.0), Some(2.0)])]);
         assert_eq!(figures.heads, ["Collection", "When", "Rate"]);
         let row = |panel, x, cells: [&str; 3]| (Place::Across(panel, x), cells.map(str::to_owned).to_vec());
         let wanted = [row(0, 0.0, ["a", "0", "5"]), row(1, 0.0, ["b", "0", "1"]), row(1, 0.5, ["b", "1", "2"])];

@@ -358,18 +358,18 @@ impl Comparison {
         Table { title: "Every run by itself.".to_owned(), folded: true, columns, rows: runs.map(row).collect() }
     }
 
-    /// Verdict, sentence, tables and notes as plain text.
+    /// Verdict, sentence, tables and notes as plain text for a terminal of so many columns.
     #[must_use]
-    pub fn terminal(&self) -> String {
+    pub fn terminal(&self, columns: usize) -> String {
         let mut text = format!("{}: {}\n", word(self.verdict), self.sentence);
         for table in [self.objective_table(), Some(self.deciding())].into_iter().flatten() {
-            text += &format!("\n{}", render::terminal_table(&table));
+            text += &format!("\n{}", render::terminal_table(&table, columns));
         }
         if let Some((told, table)) = self.cause_table() {
-            text += &format!("\n{told}\n{}", render::terminal_table(&table));
+            text += &format!("\n{told}\n{}", render::terminal_table(&table, columns));
         }
         for table in [self.failure_table(), self.accepted_table()].into_iter().flatten() {
-            text += &format!("\n{}", render::terminal_table(&table));
+            text += &format!("\n{}", render::terminal_table(&table, columns));
         }
         for note in &self.notes {
             text += &format!("\nnote: {note}");

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use stats::fidelity::{Criterion, Verdict as Timing};
+use trace::Unit;
 
 use super::{Judged, Verdict};
 use crate::{Analysis, units};
@@ -22,7 +23,7 @@ pub(super) fn generator(analysis: &Analysis) -> Judged {
         _ => (late.clone(), "99th"),
     };
     let named = analysis.timing.limit.named_ns();
-    let allowed = named.map_or(String::new(), |ns| format!(" (--max-lateness {})", units::duration(ns).replace(' ', "")));
+    let allowed = named.map_or(String::new(), |ns| format!(" (--max-lateness {})", Unit::Ns.write(ns)));
     let (verdict, title) = match (fidelity.generator_limited, fidelity.missed_by_generator) {
         (false, _) if fidelity.sent == 0 => {
             (Verdict::Insufficient, "Nothing was sent, so nothing is known of the generator.".to_owned())

@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, options: &HistoryOptions) -> Result<(Vec<Figure>
         Entry {
             order: (0, line),
             shared: by.iter().map(|place| (table.heads[*place].clone(), fields[*place].clone())).collect(),
-            point: Point { when: fields[time].clone(), name: named.join(" ") },
+            point: Point { when: fields[time].clone(), name: named.join(" "), notes: Vec::new() },
             values: chosen.iter().map(|place| fields[*place].trim().parse().ok().filter(|v: &f64| v.is_finite())).collect(),
         }
     };

@@ -11,6 +11,7 @@ use super::{Entry, Figure, HistoryOptions, LeftOut, Point, Shared, unknown};
 use crate::compare::baseline::{self, Baseline};
 use crate::compare::digest::{Digest, LOAD};
 use crate::finding::findings;
+use crate::issues::Notes;
 use crate::overview::Overview;
 use crate::{Analysis, Error, Result, Run, render, search, units};
 
@@ -68,8 +69,21 @@ pub const KEYS: &[Key] = &[
 ];
 
 fn load(about: &About) -> String {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    about.load.iter().map(|(name, value)| format!("{name} {}", text(value))).collect::<Vec<_>>().join(", ")
+    let said = about.load.iter().map(|(name, value)| (name, in_words(value))).filter(|(_, words)| !words.is_empty());
+    said.map(|(name, words)| format!("{name} {words}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A value without quotes and braces, and without what is not set.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Object(members) => {
+            let said = members.iter().map(|(name, value)| (name, in_words(value))).filter(|(_, words)| !words.is_empty());
+            said.map(|(name, words)| format!("{name} {words}")).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Every run below `dir`, measured.
@@ -163,7 +177,7 @@ fn kept(baseline: &Baseline, name: &str, keys: &[&Key], figures: &[&Known], entr
             entries.push(Entry {
                 order: (started_ns, 0),
                 shared: shared(&about, keys),
-                point: Point { when: units::utc(started_ns), name: format!("{name} {}", about.label) },
+                point: Point { when: units::utc(started_ns), name: format!("{name} {}", about.label), notes: Vec::new() },
                 values: figures.iter().map(|figure| (figure.kept)(run)).collect(),
             });
         }
@@ -192,9 +206,16 @@ fn entry(dir: &Path, name: &str, keys: &[&Key], figures: &[&Known]) -> std::resu
     Ok(Entry {
         order: (started_ns, 0),
         shared: shared(&about, keys),
-        point: Point { when: units::utc(started_ns), name: format!("{name}{label}") },
+        point: Point { when: units::utc(started_ns), name: format!("{name}{label}"), notes: notes(&info, &findings) },
         values: figures.iter().map(|known| (known.read)(&findings)).collect(),
     })
+}
+
+/// What was noted about a run when it was made, and in its report: about an issue, or about all of it.
+fn notes(info: &RunInfo, findings: &Value) -> Vec<String> {
+    let Notes { of, free } = Notes::of_document(findings);
+    let of = of.into_iter().map(|(key, text)| format!("{key}: {text}"));
+    std::iter::once(info.note.clone()).chain(free).chain(of).filter(|note| !note.is_empty()).collect()
 }
 
 /// What was found out about a run, as its report wrote it where that is not older than the run.

@@ -88,6 +88,9 @@ pub struct Point {
     pub when: String,
     /// Its folder, or what the line says of itself.
     pub name: String,
+    /// What was noted about it, when it was made and in its report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One figure of a history.

@@ -16,6 +16,8 @@ use crate::{Result, chart, render, units};
 const CHARTS_MAX: usize = 40;
 /// What belongs to no history is listed up to this.
 const LEFT_OUT_SHOWN_MAX: usize = 20;
+/// Notes of a history that are shown.
+const NOTES_SHOWN_MAX: usize = 50;
 /// Version of the document for programs.
 const VERSION: u32 = 1;
 /// Names below an axis.
@@ -56,12 +58,12 @@ impl History {
         Overview { verdict, word: word.to_owned(), sentence, figures }
     }
 
-    /// Verdict and every change as lines of plain text.
+    /// Verdict and every change as lines of plain text for a terminal of so many columns.
     #[must_use]
-    pub fn terminal(&self) -> String {
+    pub fn terminal(&self, columns: usize) -> String {
         let mut text = self.overview().terminal();
         for line in &self.lines {
-            text += &format!("\n{}", render::terminal_table(&changes(line)));
+            text += &format!("\n{}", render::terminal_table(&changes(line), columns));
             text += &unchanged(line).map(|sentence| format!("  {sentence}\n")).unwrap_or_default();
         }
         for one in self.left_out.iter().take(LEFT_OUT_SHOWN_MAX) {
@@ -192,6 +194,7 @@ fn unchanged(line: &Line) -> Option<String> {
 fn part(number: usize, line: &Line, charts: &mut Vec<Drawn>) -> Part {
     let mut blocks = vec![Block::Table(changes(line))];
     blocks.extend(unchanged(line).map(Block::Text));
+    blocks.extend(notes(line).map(Block::Table));
     for trend in &line.trends {
         if charts.len() < CHARTS_MAX {
             let name = format!("history-{number}-{}", charts.len() + 1);
@@ -201,6 +204,25 @@ fn part(number: usize, line: &Line, charts: &mut Vec<Drawn>) -> Part {
     }
     let title = if number == 1 { "History".to_owned() } else { format!("History {number}") };
     Part::new(format!("history-{number}"), title, blocks)
+}
+
+/// What was noted about the runs, the newest first.
+fn notes(line: &Line) -> Option<Table> {
+    let noted = line.points.iter().rev().flat_map(|point| point.notes.iter().map(move |note| (point, note)));
+    let row = |(point, note): (&Point, &String)| {
+        vec![Cell { text: point.when.clone(), detail: point.name.clone() }, note.as_str().into()]
+    };
+    let rows: Vec<Vec<Cell>> = noted.map(row).collect();
+    let more = match rows.len().saturating_sub(NOTES_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" {} older ones are in history.json.", units::count(more as u64)),
+    };
+    (!rows.is_empty()).then(|| Table {
+        title: format!("What was noted about the runs.{more}"),
+        columns: ["Run", "Note"].map(Column::Text).to_vec(),
+        rows: rows.into_iter().take(NOTES_SHOWN_MAX).collect(),
+        ..Table::default()
+    })
 }
 
 fn plot(line: &Line, trend: &Trend) -> std::result::Result<Plot, String> {

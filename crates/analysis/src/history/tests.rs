@@ -56,7 +56,7 @@ fn zeros_and_too_few_points_are_no_trouble() {
     assert_eq!(history.lines[0].trends[0].changes[0].relative(), None, "there is no factor from 0");
     let short = of(&[1.0, 2.0, 3.0, 4.0, 5.0], &options);
     assert_eq!((short.overview().word.as_str(), short.says_something()), ("INSUFFICIENT", false));
-    assert!(short.terminal().contains("5 of 6 points"), "{}", short.terminal());
+    assert!(short.terminal(usize::MAX).contains("5 of 6 points"), "{}", short.terminal(usize::MAX));
 }
 
 /// The example of Otava's documentation (docs/CSV.md): the second figure falls by 12.9 % with the seventh commit, the first does not change.
@@ -66,7 +66,7 @@ fn otavas_example_changes_where_otava_says() {
     let settings = Settings::otava(50, 0.001, 0.0);
     let history = of(&metric, &HistoryOptions { settings, ..HistoryOptions::default() });
     assert_eq!(changes(&history), [(6, false, true)]);
-    assert!(history.terminal().contains("−12.9 %"), "{}", history.terminal());
+    assert!(history.terminal(usize::MAX).contains("−12.9 %"), "{}", history.terminal(usize::MAX));
     let other = [154_023.0, 138_455.0, 143_112.0, 149_190.0, 132_098.0, 151_344.0, 155_145.0, 148_889.0, 149_466.0, 148_209.0];
     assert_eq!(changes(&of(&other, &HistoryOptions { settings, ..HistoryOptions::default() })), []);
 }

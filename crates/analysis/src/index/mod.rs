@@ -13,13 +13,14 @@ pub use self::runs::HeldRun;
 use self::runs::Told;
 use crate::capacity;
 use crate::finding::Verdict;
+use crate::issues::{self, Notes};
 use crate::overview::{Figure, Overview};
 use crate::page::{self, Card, Page, Part};
 use crate::report::ReportOptions;
 use crate::search::{self, SearchInfo};
 use crate::section::{Block, Cell, Column, Table};
 use crate::threshold::{self, Judged};
-use crate::{Error, Result, junit, render, units};
+use crate::{Error, Result, junit, units};
 
 /// Folders of one kind that are listed; older ones are counted.
 const LISTED_MAX: usize = 2000;
@@ -36,8 +37,8 @@ pub struct Index {
     pub entries: usize,
     /// Verdict and sentence.
     pub overview: Overview,
-    /// Each run's thresholds, as a table for a terminal; empty where nothing was asked.
-    pub thresholds: String,
+    /// Each run's thresholds; `None` where nothing was asked.
+    pub thresholds: Option<Table>,
     /// What the target can bear, a line each; empty where nothing was asked.
     pub capacity: String,
     /// The page.
@@ -89,16 +90,17 @@ pub fn index(dir: &Path, options: &ReportOptions) -> Result<Index> {
     let told = runs::told(dir, &runs, options)?;
     entries.iter_mut().for_each(|entry| entry.judge(&told.held));
     let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
-    let page = page(&name.unwrap_or_else(|| dir.display().to_string()), &entries, &told);
+    let document = dir.join("index.json");
+    let notes = Notes::without_issues(&document, &options.notes)?;
+    let page = page(&name.unwrap_or_else(|| dir.display().to_string()), &entries, &told, &notes);
     let capacity = told.together.as_ref().and_then(|together| together.capacity.as_ref());
     let html = page.write(dir, "index")?;
-    page::write(&dir.join("index.json"), &index_json(&page.overview, &entries, &told))?;
+    page::write(&document, &index_json(&page.overview, &entries, &told, &notes))?;
     if let Some(path) = &options.junit {
         junit::write(path, &told.held.iter().filter_map(|run| run.suite.clone()).collect::<Vec<_>>())?;
     }
-    let thresholds = thresholds(&told.held).map(|table| render::terminal_table(&table)).unwrap_or_default();
     let capacity = capacity.map(capacity::terminal).unwrap_or_default();
-    Ok(Index { entries: entries.len(), overview: page.overview, thresholds, capacity, html })
+    Ok(Index { entries: entries.len(), overview: page.overview, thresholds: thresholds(&told.held), capacity, html })
 }
 
 fn refuse(options: &ReportOptions) -> Result<()> {
@@ -115,12 +117,13 @@ fn refuse(options: &ReportOptions) -> Result<()> {
     }
 }
 
-fn index_json(overview: &Overview, entries: &[Entry], told: &Told) -> String {
+fn index_json(overview: &Overview, entries: &[Entry], told: &Told, notes: &[String]) -> String {
     let document = json!({
         "kind": "rehearsal index",
         "version": VERSION,
         "verdict": overview.verdict,
         "sentence": overview.sentence,
+        "notes": { "free": notes },
         "entries": entries,
         "runs": told.held,
         "capacity": told.together.as_ref().and_then(|together| together.capacity.as_ref()),
@@ -207,6 +210,7 @@ fn verdict(status: RunStatus, findings: Option<&Value>) -> String {
 
 fn borne(info: &SearchInfo) -> String {
     match &info.found.lower {
+        _ if info.verdict() == Verdict::Invalid => "INVALID".to_owned(),
         Some(lower) => format!("bears {}", units::per_s(lower.per_s)),
         None => "nothing borne".to_owned(),
     }
@@ -251,13 +255,14 @@ fn overview(entries: &[Entry], told: &Told) -> (Verdict, String) {
     }
 }
 
-fn page(name: &str, entries: &[Entry], told: &Told) -> Page {
+fn page(name: &str, entries: &[Entry], told: &Told, notes: &[String]) -> Page {
     let of = |kind: &str| entries.iter().filter(|entry| entry.kind == kind).count() as u64;
     let count =
         |kind: &'static str, noun: &str| Figure { name: kind.to_owned(), value: units::count(of(kind)), note: noun.to_owned() };
     let (verdict, sentence) = overview(entries, told);
     let leading = thresholds(&told.held).map(|table| Part::new("thresholds", "Thresholds", vec![Block::Table(table)]).leading());
     let together = told.together.iter().flat_map(|together| together.parts());
+    let noted = Part::new("notes", "Notes", issues::noted(notes).collect());
     let listed = Part::new("list", "Newest first", vec![list(entries)]);
     Page {
         kicker: "Reports",
@@ -269,7 +274,7 @@ fn page(name: &str, entries: &[Entry], told: &Told) -> Page {
             figures: vec![count("Run", "replays"), count("Search", "for the largest rate"), count("Series", "of several runs")],
         },
         card: Card::default(),
-        sections: leading.into_iter().chain(together).chain([listed]).collect(),
+        sections: leading.into_iter().chain([noted]).chain(together).chain([listed]).collect(),
         findings: Vec::new(),
         charts: told.together.as_ref().map(|together| together.charts()).unwrap_or_default(),
         tool: format!("rehearsal {}", env!("CARGO_PKG_VERSION")),

@@ -1,6 +1,5 @@
 //! What is in a run: whether it is whole and its timing kept, and exact percentiles of response time by what its requests are told apart by.
 
-use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
 use serde::Serialize;
@@ -12,8 +11,9 @@ use crate::distribution::LEVELS;
 use crate::finding::Verdict;
 use crate::finding::run::completeness;
 use crate::histograms::{self, Merged};
+use crate::render::terminal_table;
 use crate::scope::{self, Scope};
-use crate::section::duration;
+use crate::section::{Cell, Column, Table, duration};
 use crate::spread::{self, Shape};
 use crate::totals::NO_ROWS;
 use crate::{Error, Result, Run, units};
@@ -121,19 +121,39 @@ impl RunSummary {
         u8::from(self.verdict >= Verdict::Fail)
     }
 
-    fn rows(&self) -> Vec<Vec<String>> {
-        let heads = ["requests", "failed"].into_iter().chain(LEVELS.iter().map(|(_, name)| *name));
-        let head: Vec<&str> = self.groups.by.iter().copied().chain(heads).collect();
-        let rows = self.groups.groups.iter().take(ROWS_SHOWN).map(row);
-        [head.into_iter().map(str::to_owned).collect()].into_iter().chain(rows).collect()
+    /// Verdict, sentence and table as plain text for a terminal of so many columns.
+    #[must_use]
+    pub fn text(&self, columns: usize) -> String {
+        let scope = if self.scope.is_empty() { String::new() } else { format!(", {}", self.scope) };
+        let (verdict, label) = (self.verdict.as_str().to_uppercase(), &self.label);
+        let table = terminal_table(&self.table(), columns);
+        let more = self.groups.groups.len().saturating_sub(ROWS_SHOWN);
+        let more = match more {
+            0 => String::new(),
+            more => format!("… and {} more; --json has all, with intervals\n", units::count(more as u64)),
+        };
+        let of = "response time of the answered requests, from the due instant";
+        format!("{verdict}: {}\n{label}{scope}: {of}\n\n{table}{more}", self.sentence)
+    }
+
+    fn table(&self) -> Table {
+        let counts = ["requests", "failed"].map(Column::Figure);
+        let rows = self.groups.groups.iter().take(ROWS_SHOWN).map(row).collect();
+        Table { columns: columns(&self.groups.by, &counts), rows, ..Table::default() }
     }
 }
 
-fn row(group: &Group) -> Vec<String> {
+/// Names, counts and quantiles.
+fn columns(by: &[&'static str], counts: &[Column]) -> Vec<Column> {
+    let names = by.iter().copied().map(Column::Text);
+    names.chain(counts.iter().copied()).chain(LEVELS.iter().map(|(_, name)| Column::Figure(name))).collect()
+}
+
+fn row(group: &Group) -> Vec<Cell> {
     let names = group.names.iter().map(|name| shortened(name));
     let failed = units::share((group.requests - group.ok) as f64 / group.requests as f64);
     let times = group.times.iter().flat_map(|times| &times.quantiles).map(|quantile| value(quantile.value_ns));
-    names.chain([units::count(group.requests), failed]).chain(times).collect()
+    names.chain([units::count(group.requests), failed]).chain(times).map(Cell::from).collect()
 }
 
 fn value(ns: Option<i64>) -> String {
@@ -146,35 +166,6 @@ fn shortened(name: &str) -> String {
         Some((end, last)) if end + last.len_utf8() < name.len() => format!("{}…", &name[..end]),
         _ => name.to_owned(),
     }
-}
-
-impl Display for RunSummary {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let scope = if self.scope.is_empty() { String::new() } else { format!(", {}", self.scope) };
-        writeln!(f, "{}: {}", self.verdict.as_str().to_uppercase(), self.sentence)?;
-        writeln!(f, "{}{scope}: response time of the answered requests, from the due instant\n", self.label)?;
-        f.write_str(&aligned(&self.rows(), self.groups.by.len()))?;
-        match self.groups.groups.len().saturating_sub(ROWS_SHOWN) {
-            0 => Ok(()),
-            more => writeln!(f, "… and {} more; --json has all, with intervals", units::count(more as u64)),
-        }
-    }
-}
-
-/// Rows under each other, the first of them a heading; the first `texts` columns stand left, the others right.
-fn aligned(rows: &[Vec<String>], texts: usize) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    let mut out = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(place, (cell, width))| match place < texts {
-            true => format!("{cell:<width$}"),
-            false => format!("{cell:>width$}"),
-        });
-        out += cells.collect::<Vec<_>>().join("  ").trim_end();
-        out.push('\n');
-    }
-    out
 }
 
 /// What the merged histograms of a run say.
@@ -205,16 +196,18 @@ pub fn inspect_histograms(dir: &Path, by: &[&'static str]) -> Result<HistogramSu
     })
 }
 
-impl Display for HistogramSummary {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: response time by its merged histograms, at most 0.1 % too high\n", self.label)?;
-        let head = self.by.iter().copied().chain(["answers"]).chain(LEVELS.iter().map(|(_, name)| *name)).map(str::to_owned);
+impl HistogramSummary {
+    /// The table as plain text for a terminal of so many columns.
+    #[must_use]
+    pub fn text(&self, columns: usize) -> String {
         let row = |merged: &Merged| {
             let names = merged.names.iter().map(|name| shortened(name)).chain([units::count(merged.count)]);
-            names.chain(merged.quantiles_ns.iter().map(|ns| value(*ns))).collect()
+            names.chain(merged.quantiles_ns.iter().map(|ns| value(*ns))).map(Cell::from).collect()
         };
-        let rows: Vec<Vec<String>> = [head.collect()].into_iter().chain(self.groups.iter().take(ROWS_SHOWN).map(row)).collect();
-        f.write_str(&aligned(&rows, self.by.len()))
+        let rows = self.groups.iter().take(ROWS_SHOWN).map(row).collect();
+        let table = Table { columns: self::columns(&self.by, &[Column::Figure("answers")]), rows, ..Table::default() };
+        let table = terminal_table(&table, columns);
+        format!("{}: response time by its merged histograms, at most 0.1 % too high\n\n{table}", self.label)
     }
 }
 

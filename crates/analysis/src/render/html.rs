@@ -9,6 +9,12 @@ use crate::section::{Block, Cell, Column, INSUFFICIENT, Table};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
+/// A longer fact takes the room of two.
+const SHORT_FACT: usize = 24;
+
+/// Texts in tables that are no longer stay in one line.
+const UNBROKEN: usize = 12;
+
 /// Nothing may be fetched from anywhere, whatever the report holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
@@ -105,7 +111,10 @@ fn block(page: &Page, block: &Block) -> Result<String> {
     Ok(match block {
         Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
         Block::Facts(facts) => {
-            let line = |(name, value): &(&str, String)| format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", escape(value));
+            let line = |(name, value): &(&str, String)| {
+                let class = if value.chars().count() > SHORT_FACT { " class=\"long\"" } else { "" };
+                format!("<div{class}><dt>{name}</dt><dd>{}</dd></div>\n", escape(value))
+            };
             format!("<dl class=\"facts\">\n{}</dl>\n", facts.iter().map(line).collect::<String>())
         }
         Block::Table(table) => self::table(table, &[]),
@@ -152,6 +161,10 @@ fn class(column: Column) -> &'static str {
 }
 
 fn row(columns: &[Column], cells: &[Cell], link: Option<&str>) -> String {
+    let class = |column: Column, text: &str| match column {
+        Column::Text(_) if text.chars().count() <= UNBROKEN => " class=\"text short\"",
+        column => class(column),
+    };
     let cell = |(place, (column, cell)): (usize, (&Column, &Cell))| {
         let detail = if cell.detail.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&cell.detail)) };
         let text = match link {
@@ -161,7 +174,7 @@ fn row(columns: &[Column], cells: &[Cell], link: Option<&str>) -> String {
         if cell.text == INSUFFICIENT {
             format!("<td class=\"quiet\">{INSUFFICIENT}</td>")
         } else {
-            format!("<td{}>{text}{detail}</td>", class(*column))
+            format!("<td{}>{text}{detail}</td>", class(*column, &cell.text))
         }
     };
     format!("<tr>{}</tr>\n", columns.iter().zip(cells).enumerate().map(cell).collect::<String>())

@@ -12,4 +12,4 @@ pub(crate) use csv::csv;
 pub(crate) use html::html;
 pub(crate) use json::{document, is_current, json};
 pub(crate) use markdown::markdown;
-pub(crate) use terminal::table as terminal_table;
+pub use terminal::{folded, table as terminal_table};

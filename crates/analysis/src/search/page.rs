@@ -9,6 +9,7 @@ use super::{Figures, Outcome, SearchInfo, TrialInfo, search_info};
 use crate::breaking::{Breaking, limits_of};
 use crate::capacity::{self, Capacity, Safe};
 use crate::finding::Verdict;
+use crate::issues::{Notes, noted};
 use crate::overview::{Figure, Overview};
 use crate::page::{self, Card, Page, Part};
 use crate::report::{Report, ReportOptions};
@@ -32,10 +33,12 @@ pub fn report(dir: &Path, options: &ReportOptions) -> Result<Report> {
     let sound = trials.iter().filter(|(outcome, _)| *outcome != Outcome::Spoilt).map(|(_, made)| made).collect::<Vec<_>>();
     let steps = Steps::of_runs(sound.iter().copied(), &Scope::ALL)?;
     let capacity = Capacity::of_runs(&sound, &steps, &Safe::of_search(&info).into(), &options.capacity)?;
-    let page = page(&info, loads(&info, &trials)?, capacity.as_ref());
     let out = options.out.as_deref().unwrap_or(dir);
+    let document = out.join("findings.json");
+    let notes = Notes::without_issues(&document, &options.notes)?;
+    let page = page(&info, loads(&info, &trials)?, capacity.as_ref(), &notes);
     let html = page.write(out, "report")?;
-    page::write(&out.join("findings.json"), &findings_json(&info, &page.overview, capacity.as_ref()))?;
+    page::write(&document, &findings_json(&info, &page.overview, capacity.as_ref(), &notes))?;
     let capacity = capacity.as_ref().map(capacity::terminal).unwrap_or_default();
     Ok(Report { overview: page.overview, findings: page.findings, thresholds: Vec::new(), capacity, spread: Vec::new(), html })
 }
@@ -60,9 +63,6 @@ fn refuse(dir: &Path, info: &SearchInfo, options: &ReportOptions) -> Result<()> 
             refused("--limit", "this is a search, whose trials are at one load each; a limit is reached by a load that grows")
         }
         () if options.junit.is_some() => refused("--junit", "this is a search; each of its trials is a run that has tests"),
-        () if !options.notes.is_empty() => {
-            refused("--note", "this is a search; each of its trials is a run that can be noted on")
-        }
         () if options.csv => refused("--csv", "this is a search; each of its trials is a run that has such tables"),
         () => Ok(()),
     }
@@ -93,7 +93,7 @@ fn loads(info: &SearchInfo, trials: &[Opened]) -> Result<Option<(Steps, Breaking
     Ok(Breaking::new(&steps, &limits, None, None).map(|breaking| (steps, breaking)))
 }
 
-fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>, capacity: Option<&Capacity>) -> Page {
+fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>, capacity: Option<&Capacity>, notes: &[String]) -> Page {
     let of_loads = loads.iter().map(|(steps, breaking)| chart::of_loads(&steps.all, breaking, capacity));
     let charts = of_loads.chain(capacity.map(chart::of_capacity).unwrap_or_default()).collect();
     let breaking = loads.map(|(_, breaking)| section::of_loads(&breaking)).unwrap_or_default();
@@ -103,6 +103,7 @@ fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>, capacity: Option<&C
         overview: info.overview(),
         card: card(info),
         sections: vec![
+            Part::new("notes", "Notes", noted(notes).collect()),
             Part::new("trials", "Trials", trials(info)),
             Part::new("collections", "Collections at the bound", collections(info)),
             Part::new("breaking", "Loads and limits", breaking),
@@ -114,13 +115,14 @@ fn page(info: &SearchInfo, loads: Option<(Steps, Breaking)>, capacity: Option<&C
     }
 }
 
-fn findings_json(info: &SearchInfo, overview: &Overview, capacity: Option<&Capacity>) -> String {
+fn findings_json(info: &SearchInfo, overview: &Overview, capacity: Option<&Capacity>, notes: &[String]) -> String {
     let document = json!({
         "kind": "rehearsal search findings",
         "version": VERSION,
         "verdict": overview.verdict,
         "sentence": overview.sentence,
         "figures": overview.figures,
+        "notes": { "free": notes },
         "search": info,
         "capacity": capacity,
     });

@@ -1,13 +1,13 @@
 //! What was out of the ordinary, from when to when, and what came of it.
 
 use super::{Block, Cell, Column, Material, Table};
-use crate::issues::Issue;
+use crate::issues::{Issue, noted};
 use crate::{Analysis, units};
 
 pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     let analysis = material.analysis;
     let issues = &analysis.issues;
-    let mut blocks: Vec<Block> = issues.notes.iter().map(|note| Block::Text(format!("Noted: {note}"))).collect();
+    let mut blocks: Vec<Block> = noted(&issues.notes).collect();
     if issues.list.is_empty() {
         blocks.push(Block::Text(NONE.to_owned()));
         return blocks;

@@ -19,6 +19,9 @@ pub(super) fn build(material: Material<'_>) -> Vec<Block> {
     if resources.over_time.target_rss_bytes.iter().any(Option::is_some) {
         blocks.push(Block::chart("memory-over-time"));
     }
+    if !resources.watched.shown.is_empty() {
+        blocks.push(Block::chart("watched-over-time"));
+    }
     blocks.push(Block::Table(series(resources)));
     if !resources.events.is_empty() {
         blocks.push(Block::Table(events(resources)));

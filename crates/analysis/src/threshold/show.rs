@@ -45,8 +45,8 @@ pub fn section(judged: &[Judged]) -> Vec<Block> {
     if judged.is_empty() { Vec::new() } else { vec![Block::Table(table(judged))] }
 }
 
-/// The table for a terminal; nothing where none were given.
+/// The table for a terminal of so many columns; nothing where none were given.
 #[must_use]
-pub fn terminal(judged: &[Judged]) -> String {
-    if judged.is_empty() { String::new() } else { crate::render::terminal_table(&table(judged)) }
+pub fn terminal(judged: &[Judged], columns: usize) -> String {
+    if judged.is_empty() { String::new() } else { crate::render::terminal_table(&table(judged), columns) }
 }

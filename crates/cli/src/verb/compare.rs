@@ -122,7 +122,11 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     }
     let page = words.output.map(|out| comparison.write(&out, least, command())).transpose()?;
     let written = page.map(|page| format!("\nreport: {}", page.display())).unwrap_or_default();
-    output::say(&if words.json { comparison.json() } else { format!("{}{written}", comparison.terminal()) })?;
+    if words.json {
+        output::say(&comparison.json())?;
+    } else {
+        output::tell(&format!("{}{written}", comparison.terminal(output::columns())))?;
+    }
     Ok(if comparison.fails(least) { Done::Finding } else { Done::Fine })
 }
 

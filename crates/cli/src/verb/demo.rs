@@ -104,7 +104,7 @@ fn replay_and_report(folder: &Path, trace: &Path, url: &str, name: &str, speed: 
     output::say(&format!("\n{}", replaying::announcement(&options, &plan)))?;
     replaying::replay_with_progress(&options, &plan, &stop.child(), "")?;
     let report = analysis::report(&out, &ReportOptions::default())?;
-    output::say(&format!("{}report: {}", report.overview.terminal(), report.html.display()))?;
+    output::tell(&format!("{}report: {}", report.overview.terminal(), report.html.display()))?;
     Ok(report)
 }
 
@@ -119,7 +119,7 @@ fn compare_last(folder: &Path) -> Result<(), Failure> {
     };
     let words = ["rehearsal", "compare", &folder.join(before).display().to_string(), &folder.join(after).display().to_string()];
     let page = comparison.write(&folder.join("compared"), Outcome::Major, words.map(str::to_owned).to_vec())?;
-    output::say(&format!("\n{}report: {}", comparison.terminal(), page.display()))
+    output::tell(&format!("\n{}report: {}", comparison.terminal(output::columns()), page.display()))
 }
 
 /// Searches for what a queue bears, in trials so short that the answer is a rough one.
@@ -155,6 +155,6 @@ fn search_and_report(folder: &Path, trace: &Path, stop: &Stop) -> Result<Report,
     trials.search(plan, &thresholds, |info| output::say(&info.progress()))?;
     server.stop();
     let report = analysis::report(&out, &ReportOptions::default())?;
-    output::say(&format!("{}report: {}", report.overview.terminal(), report.html.display()))?;
+    output::tell(&format!("{}report: {}", report.overview.terminal(), report.html.display()))?;
     Ok(report)
 }

@@ -77,13 +77,12 @@ fn keys() -> String {
 pub fn run(words: Words) -> Result<Done, Failure> {
     let history = History::of(&words.source, &options(&words))?;
     let page = words.output.as_deref().map(|folder| history.write(folder)).transpose()?;
-    let text = if words.json {
-        serde_json::to_string_pretty(&history.json())?
+    if words.json {
+        output::say(&serde_json::to_string_pretty(&history.json())?)?;
     } else {
         let page = page.map(|page| format!("report: {}\n", page.display())).unwrap_or_default();
-        format!("{}{page}", history.terminal())
-    };
-    output::say(&text)?;
+        output::tell(&format!("{}{page}", history.terminal(output::columns())))?;
+    }
     Ok(if history.news().next().is_some() { Done::Finding } else { Done::Fine })
 }
 

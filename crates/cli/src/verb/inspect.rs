@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use analysis::histograms;
 use analysis::inspect::{self, run};
 use analysis::scope::Scope;
+use analysis::spread::Shape;
 use clap::Args;
+use serde::Serialize;
 
 use super::Done;
 use crate::failure::Failure;
@@ -46,17 +48,20 @@ fn inspect_run(words: Words) -> Result<Done, Failure> {
     let by = words.by.as_deref().map_or_else(|| Ok(run::BY.to_vec()), |list| run::words(list, known)).map_err(Failure::new)?;
     if words.histograms {
         let summary = run::inspect_histograms(&words.path, &by)?;
-        output::say(&if words.json {
-            serde_json::to_string_pretty(&summary)?
-        } else {
-            format!("{summary}\n{}", output::spread(&summary.spread))
-        })?;
+        told(words.json, &summary, |columns| summary.text(columns), &summary.spread)?;
         return Ok(Done::Fine);
     }
     let summary = run::inspect_run(&words.path, &by, &words.scope.unwrap_or_default())?;
-    let text = || format!("{summary}\n{}", output::spread(&summary.spread));
-    output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { text() })?;
+    told(words.json, &summary, |columns| summary.text(columns), &summary.spread)?;
     Ok(if summary.exit_code() == 0 { Done::Fine } else { Done::Finding })
+}
+
+/// A summary as JSON, or its text and how its times are spread.
+fn told(json: bool, summary: &impl Serialize, text: impl Fn(usize) -> String, spread: &[Shape]) -> Result<(), Failure> {
+    match json {
+        true => output::say(&serde_json::to_string_pretty(summary)?),
+        false => output::tell(&format!("{}\n{}", text(output::columns()), output::spread(spread))),
+    }
 }
 
 fn inspect_trace(words: Words) -> Result<Done, Failure> {
@@ -67,6 +72,9 @@ fn inspect_trace(words: Words) -> Result<Done, Failure> {
         )));
     }
     let summary = inspect::inspect(&words.path)?;
-    output::say(&if words.json { serde_json::to_string_pretty(&summary)? } else { summary.to_string() })?;
+    match words.json {
+        true => output::say(&serde_json::to_string_pretty(&summary)?)?,
+        false => output::tell(&summary.to_string())?,
+    }
     Ok(Done::Fine)
 }

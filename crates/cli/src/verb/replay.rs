@@ -126,7 +126,8 @@ pub(super) fn judge(options: &ReplayOptions, as_tests: bool) -> Result<Held, Fai
 fn say(options: &ReplayOptions, summary: &RunSummary, held: Option<&Held>, json: bool) -> Result<(), Failure> {
     let judged = held.map(|held| held.judged.as_slice()).unwrap_or_default();
     if !json {
-        return output::say(&format!("{}{}", analysis::threshold::terminal(judged), account(options, summary)));
+        let thresholds = analysis::threshold::terminal(judged, output::columns());
+        return output::tell(&format!("{thresholds}{}", account(options, summary)));
     }
     let mut said = serde_json::to_value(summary)?;
     if !judged.is_empty() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use analysis::breaking::{Asked, KINDS, Kind};
 use analysis::overview::Overview;
-use analysis::{ReportOptions, index, units};
+use analysis::{ReportOptions, index, terminal_table, units};
 use clap::Args;
 
 use super::Done;
@@ -53,8 +53,8 @@ pub struct Words {
     /// Write pass and fail of the run and of each threshold as JUnit XML, a suite for each run
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// What came of an issue that the report lists ('restart-1: the host ran out of memory'), or anything about the run; kept in the report
-    /// and in later ones at the same place; 'KEY:' takes one back [repeatable]
+    /// What came of an issue that a run's report lists ('restart-1: the host ran out of memory'), or anything about the run, the search or the
+    /// folder; kept in the report and in later ones at the same place; 'KEY:' takes one back [repeatable]
     #[arg(long = "note", value_name = "[KEY:] TEXT")]
     notes: Vec<String>,
     /// Print the findings as JSON
@@ -70,36 +70,31 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     let options =
         ReportOptions { out: words.output, csv: words.csv, thresholds, limits, junit: words.junit, capacity, notes: words.notes };
     if index::holds_runs(&words.run) {
-        if !options.notes.is_empty() {
-            let folder = words.run.display();
-            return Err(Failure::new(format!("--note is about a run, and {folder} holds several: name the folder of one")));
-        }
         return list(&words.run, &options, words.json);
     }
     let report = analysis::report(&words.run, &options)?;
-    let text = if words.json {
-        std::fs::read_to_string(report.html.with_file_name("findings.json"))?
+    if words.json {
+        output::say(&std::fs::read_to_string(report.html.with_file_name("findings.json"))?)?;
     } else {
-        let thresholds = analysis::threshold::terminal(&report.thresholds);
+        let thresholds = analysis::threshold::terminal(&report.thresholds, output::columns());
         let (overview, spread) = (report.overview.terminal(), output::spread(&report.spread));
-        format!("{thresholds}{overview}{spread}{}report: {}", report.capacity, report.html.display())
-    };
-    output::say(&text)?;
+        output::tell(&format!("{thresholds}{overview}{spread}{}report: {}", report.capacity, report.html.display()))?;
+    }
     Ok(done(&report.overview))
 }
 
 /// The page of a folder of runs.
 fn list(dir: &Path, options: &ReportOptions, json: bool) -> Result<Done, Failure> {
     let index = index::index(dir, options)?;
-    let text = if json {
-        std::fs::read_to_string(index.html.with_file_name("index.json"))?
+    if json {
+        output::say(&std::fs::read_to_string(index.html.with_file_name("index.json"))?)?;
     } else {
+        let thresholds = index.thresholds.map(|table| terminal_table(&table, output::columns())).unwrap_or_default();
         let verdict = format!("{}: {}\n", index.overview.word, index.overview.sentence);
         let verdict = if index.overview.word == "INDEX" { String::new() } else { verdict };
         let listed = format!("{} listed in {}", units::counted(index.entries as u64, "folder"), index.html.display());
-        format!("{}{verdict}{}{listed}", index.thresholds, index.capacity)
-    };
-    output::say(&text)?;
+        output::tell(&format!("{thresholds}{verdict}{}{listed}", index.capacity))?;
+    }
     Ok(done(&index.overview))
 }
 

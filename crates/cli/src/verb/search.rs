@@ -101,9 +101,13 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     let between = Between { cool_down: words.cool_down, command: words.before_trial };
     let mut trials = Trials::prepare(options, between, Stop::from(interrupt::flag()?))?;
     let Some(start_per_s) = plan.start.map_or_else(|| trials.probe(), |start| Ok(Some(start)))? else { return Ok(Done::Finding) };
-    let told = |info: &SearchInfo| if json { Ok(()) } else { output::say(&info.progress()) };
+    let told = |info: &SearchInfo| if json { Ok(()) } else { output::tell(&info.progress()) };
     let info = trials.search(plan.starting_at(start_per_s), &thresholds, told)?;
-    output::say(&if json { serde_json::to_string_pretty(&info)? } else { info.account(&out) })?;
+    if json {
+        output::say(&serde_json::to_string_pretty(&info)?)?
+    } else {
+        output::tell(&info.account(&out))?
+    }
     Ok(if info.overview().exit_code() == 0 { Done::Fine } else { Done::Finding })
 }
 

@@ -95,7 +95,7 @@ fn make(asked: &Asked, series: &mut Series, prepared: &Prepared, out: &Path, sto
         let run = ReplayOptions { out: out.join(&series.runs[index].folder), ..prepared[&series.runs[index].label].0.clone() };
         let held = replaying::judge(&run, asked.junit.is_some())?;
         if !asked.json {
-            let thresholds = analysis::threshold::terminal(&held.judged);
+            let thresholds = analysis::threshold::terminal(&held.judged, output::columns());
             output::say(&format!("{thresholds}{}", line(&series.runs[index].folder, &summary)))?;
         }
         let missed = held.is_finding();
