@@ -1,7 +1,7 @@
 //! The report as a browser sees it, with no error in the console, no request to anywhere and marks in every chart; and its figures, each
 //! recomputed by another reader.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

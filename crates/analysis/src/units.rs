@@ -199,6 +199,12 @@ pub fn share(value: f64) -> String {
     format!("{} %", number(value * 100.0))
 }
 
+/// The chance of something: `0.0123`, `< 0.000001`.
+#[must_use]
+pub fn chance(p: f64) -> String {
+    if p < 1e-6 { "< 0.000001".to_owned() } else { number(p) }
+}
+
 /// A round share for an axis: `20 %`.
 #[must_use]
 pub fn share_label(value: f64) -> String {

@@ -1,5 +1,6 @@
 //! What probes read as the run went on, for small charts: series of one name and probe side by side, those that varied most.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::bins::Bins;
@@ -12,6 +13,8 @@ pub const FAMILIES_MAX: usize = 24;
 pub const LINES_MAX: usize = 3;
 /// Stretches of time with a reading below which a line over time is none.
 const READINGS_MIN: usize = 3;
+/// Ends of the names of counters on pages of metrics (Prometheus, *Metric and label naming*): their growth per second is shown.
+const COUNTERS: [&str; 3] = ["_total", "_sum", "_count"];
 /// What has a chart of its own.
 const ELSEWHERE: [&str; 2] = ["cpu_cores", "rss_bytes"];
 
@@ -49,7 +52,9 @@ impl Watched {
         let counters = series.iter().filter(|one| one.has_rate).map(|one| (one.source.as_str(), one.series.as_str()));
         let counters: HashSet<(&str, &str)> = counters.collect();
         let is_counter = |read: &Read| counters.contains(&(read.source.as_str(), read.series.as_str()));
-        let families = families(all.iter().filter(|read| read.source != GENERATOR && !is_counter(read)));
+        let wanted: Vec<Cow<'_, Read>> =
+            all.iter().filter(|read| read.source != GENERATOR && !is_counter(read)).map(as_rate).collect();
+        let families = families(wanted.iter().map(AsRef::as_ref));
         let mut found: Vec<(f64, Family)> = families.iter().filter_map(|reads| family(reads, &bins)).collect();
         let others = found.len().saturating_sub(FAMILIES_MAX);
         let chosen = chosen(&found);
@@ -59,10 +64,31 @@ impl Watched {
     }
 }
 
+/// A scraped counter as its growth per second; everything else as it was read.
+fn as_rate(read: &Read) -> Cow<'_, Read> {
+    let (name, labels) = split(&read.series);
+    if !read.source.starts_with("prometheus:") || !COUNTERS.iter().any(|end| name.ends_with(end)) {
+        return Cow::Borrowed(read);
+    }
+    let growth = |pair: &[(i64, f64)]| {
+        let ((since_ns, before), (at_ns, now)) = (pair[0], pair[1]);
+        // Below what it was it has started anew.
+        let grown = if now < before { now } else { now - before };
+        (at_ns, grown * 1e9 / (at_ns - since_ns).max(1) as f64)
+    };
+    let points = read.points.windows(2).map(growth).collect();
+    Cow::Owned(Read { source: read.source.clone(), series: format!("{name} per second{labels}"), unit: "/s".to_owned(), points })
+}
+
 /// The name of a series without its labels, and the labels without braces.
 fn parted(series: &str) -> (&str, &str) {
-    let (name, labels) = series.split_at(series.find('{').unwrap_or(series.len()));
+    let (name, labels) = split(series);
     (name, labels.trim_start_matches('{').trim_end_matches('}'))
+}
+
+/// The name and the labels of a series.
+fn split(series: &str) -> (&str, &str) {
+    series.split_at(series.find('{').unwrap_or(series.len()))
 }
 
 /// By probe and name, both in the order in which they were first read, but for the machine, which comes last.
@@ -175,6 +201,17 @@ mod tests {
         let lines = &watched.shown[1].lines;
         assert_eq!(lines[0], ("interface=\"eth0\"".to_owned(), vec![Some(5.0), Some(5.0), Some(5.0), Some(5.0), None]));
         assert_eq!((lines[1].0.as_str(), watched.shown[1].count, watched.others), ("interface=\"lo\"", 2, 0));
+    }
+
+    #[test]
+    fn scraped_counters_are_shown_by_their_growth() {
+        let all = [
+            read("prometheus:a", "answers_total{code=\"200\"}", &[5.0, 7.0, 10.0, 4.0]),
+            read("redis:b", "keys_count", &[1.0, 2.0, 3.0]),
+        ];
+        let watched = Watched::of(&all, &[], (0, 3 * S), S);
+        assert_eq!(names(&watched), [("prometheus:a", "answers_total per second"), ("redis:b", "keys_count")]);
+        assert_eq!(watched.shown[0].lines, [("code=\"200\"".to_owned(), vec![None, Some(2.0), Some(3.0), Some(4.0)])]);
     }
 
     #[test]

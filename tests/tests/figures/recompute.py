@@ -54,6 +54,8 @@ def read(text, trimmed=False):
         return ((hours * 60 + minutes) * 60 + seconds) * S, 0.5 * S
     if long := re.fullmatch(r"([\d,]+) min (\d\d) s", text):
         return (int(long[1]) * 60 + int(long[2])) * S, 0.5 * S
+    if long := re.fullmatch(r"([\d,]+) h (\d\d) min", text):
+        return (int(long[1].replace(",", "")) * 60 + int(long[2])) * 60 * S, 30.5 * S
     if text.startswith("< "):
         least, _ = read(text[2:])
         return least / 2, least / 2
@@ -1124,6 +1126,10 @@ def silence(told):
     resolution = (DONE_TO - DUE_FROM) // 16384 + 1
     for before, after in zip(good, good[1:]):
         if after - before > end - begin + 2 * resolution:
+            # With nothing under way it begins with the next request.
+            under_way, next_due = row(f"select count(*) filter (due_ns <= {before} and coalesce(done_ns, due_ns) > {before}), min(due_ns) filter (due_ns > {before}) from o")
+            before = before if under_way else next_due
+        if after - before > end - begin + 2 * resolution:
             waiting = row(f"select count(*) from o where due_ns < {after - resolution} and coalesce(done_ns, due_ns) > {before + resolution}")[0]
             assert waiting < 10, (before, after, told)
     return {"from_ns": begin, "to_ns": end, "requests": hit, "failed": bad}
@@ -1234,9 +1240,15 @@ def watched(shown):
     by_name, width = {}, next(one for one in ROUND if one >= max((END - FIRST) // 48 + 1, interval()))
     last = -(-(END - FIRST + 1) // width) - 1
     rates = {(source, series) for source, series, *_ in readings()}
-    for source, series, unit, bin, mean in rows(f"""select source, series, unit, least((run_ns - {FIRST}) // {width}, {last}) bin, avg(value) from '{RUN}/resources-*.parquet'
-            where run_ns between {FIRST} and {END} group by all order by bin"""):
+    # Of a counter on a page of metrics, its growth per second.
+    grows = "source like 'prometheus:%' and regexp_matches(series, '^[^{]*(_total|_sum|_count)([{]|$)')"
+    before = "over (partition by source, series order by run_ns)"
+    read_as = f"""select *, case when {grows} then (value - case when value < lag(value) {before} then 0 else lag(value) {before} end) * 1e9 / (run_ns - lag(run_ns) {before}) else value end as seen,
+        {grows} as counts from '{RUN}/resources-*.parquet'"""
+    for source, series, unit, counts, bin, mean in rows(f"""select source, series, unit, counts, least((run_ns - {FIRST}) // {width}, {last}) bin, avg(seen) from ({read_as})
+            where seen is not null and run_ns between {FIRST} and {END} group by all order by bin"""):
         name, _, labels = series.partition("{")
+        name, unit = (name + " per second", "/s") if counts else (name, unit)
         front, labels = name.removesuffix("_s"), "{" + labels if labels else ""
         of_time = unit == "s" and name != front
         rate = front + ("_share" if front.endswith("_busy") else "_cores") if of_time else name + "_per_s"
@@ -1259,9 +1271,8 @@ def watched(shown):
         bin = round(read(cells[1][0])[0] / width - 0.5)
         figure = lambda unit, values: None if bin not in values else float(values[bin]) * (1e9 if unit == "s" else 1.0)
         figures = [figure(unit, values) for (_, unit), values in lines]
-        parts = [part.rpartition(": ")[2] for part in cells[2][0].split("; ")]
-        text = Words("(.+)", *figures) if len(lines) == 1 else Words("; ".join([r"[^;]*: ([^;]+)"] * len(lines)), *figures)
-        assert len(parts) == len(lines), (cells, lines)
+        labels = [", ".join(re.findall(r'"([^"]*)"', labels)) for (labels, _), _ in lines]
+        text = Words("(.+)" if len(lines) == 1 else "; ".join(re.escape(f"{one}: ") + "(.+)" for one in labels), *figures)
         made.append([f"{name}, {source}{of}", (bin + 0.5) * width, text])
     assert said == varied or len(said) == 24 and said < varied, (varied - said, said - varied)
     return made
@@ -1331,7 +1342,7 @@ for place, phase in enumerate(PHASES):
     facts, (both, kinds) = phase_facts(*phase), of_phase(phase[0])
     BLOCKS |= {f"phase-{place + 1}: facts": facts, f"phase-{place + 1}: Response and service time": both, f"phase-{place + 1}: Response time by": kinds}
 # Parameters of fitted laws, which their own tests hold against published oracles; what takes the trace or a price besides the run; and what is text.
-ELSEWHERE = ("capacity: Laws that", "capacity: Recorded peaks", "capacity: headroom", "capacity: nodes", "capacity: Every answer", "agreement: The first differences", "resources: What happened")
+ELSEWHERE = ("capacity: Laws that", "capacity: Recorded peaks", "capacity: headroom", "capacity: nodes", "capacity: What follows", "agreement: The first differences", "resources: What happened")
 
 
 def blocks():

@@ -160,7 +160,7 @@ fn changes(line: &Line) -> Table {
             write(change.before).into(),
             write(change.after).into(),
             relative(change, "").into(),
-            p(change.p).into(),
+            units::chance(change.p).into(),
         ]
     };
     Table {
@@ -173,10 +173,6 @@ fn changes(line: &Line) -> Table {
         rows: found.iter().map(row).collect(),
         ..Table::default()
     }
-}
-
-fn p(p: f64) -> String {
-    if p < 1e-6 { "< 0.000001".to_owned() } else { units::number(p) }
 }
 
 /// The figures without a change, and why nothing can be said of some.

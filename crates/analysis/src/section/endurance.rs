@@ -55,7 +55,7 @@ fn row(one: &Judged) -> Vec<Cell> {
         verdict(one),
         per_hour,
         format!("{sign}{drift}").into(),
-        units::number(growth.p).into(),
+        units::chance(growth.p).into(),
         Cell { text: left, detail: limit },
     ]
 }
