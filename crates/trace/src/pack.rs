@@ -26,10 +26,11 @@ pub struct Packed {
 /// # Errors
 /// [`Error::Content`] when `dir` is not a folder with a name, [`Error::Io`] when something cannot be read or written.
 pub fn pack(dir: &Path, out: &Path) -> Result<Packed> {
-    let name = dir
-        .file_name()
-        .filter(|_| dir.is_dir())
-        .ok_or_else(|| Error::Content { path: dir.to_owned(), reason: "not a folder with a name of its own".to_owned() })?;
+    let refused = |reason: &str| Error::Content { path: dir.to_owned(), reason: reason.to_owned() };
+    let name = dir.file_name().ok_or_else(|| refused("not a folder with a name of its own"))?;
+    if !dir.is_dir() {
+        return Err(refused("there is no such folder"));
+    }
     let mut packed = Packed { files: 0, bytes: 0, unfinished: 0 };
     let write_failed = |e| Error::io("write", out, e);
     let mut file = AtomicFile::create(out)?;
