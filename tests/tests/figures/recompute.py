@@ -939,20 +939,36 @@ def found_of(limit):
     if limit == "no errors" or limit.startswith("errors ≤ "):
         most = 0.0 if limit == "no errors" else read(limit.removeprefix("errors ≤ "))[0]
         return lambda step: (step["failed"] / step["requests"], step["failed"] / step["requests"] <= most)
-    metric, comparator, text = re.fullmatch(r"([a-z0-9_.]+?)(?:\{.*\})?(<=|<|=)(.+)", limit).groups()
-    most = limits_of(text)[-1]
+    metric, scope, comparator, text = re.fullmatch(r"([a-z0-9_.]+?)(?:\{(.*)\})?(<=|>=|<|>|=)(.+)", limit).groups()
+    bound = limits_of(text)[-1]
+    of_scope = {step["name"]: step for step in levels(scope_of(scope))} if scope else None
+    def held(low, high, value):
+        return None if value is None else (float(value), True if high <= bound else False if low > bound else None)
+    def floor(step, kind):
+        value, ends = step[f"{kind}_per_s"], step[f"{kind}_ends"]
+        low, high = ends or (value, value)
+        told = True if low >= bound else False if high < bound else None
+        return value, told if step["offered_per_s"] >= bound else None
     def quantile(step):
         told = step["service" if metric.startswith("service_") else "response"][metric.removeprefix("service_")]
         value = told["value_ns"]
-        low, high = (value, value) if told["low_ns"] is None else (told["low_ns"], told["high_ns"])
-        return None if value is None else (float(value), True if high <= most else False if low > most else None)
+        return held(*((value, value) if told["low_ns"] is None else (told["low_ns"], told["high_ns"])), value)
+    def mean_of(series):
+        return lambda step: row(f"""select sum(mean) from (select avg(value) mean from '{RUN}/resources-*.parquet' where source similar to '(pid|command):.*' and series = '{series}'
+            and run_ns >= {step['from_ns']} and run_ns < {step['to_ns']} group by source)""")[0]
     plain = {
-        "mean": lambda step: step["response"]["mean_ns"], "max": lambda step: step["response"]["max_ns"],
-        "error_rate": lambda step: step["failed"] / step["requests"], "connections": lambda step: step["connections"],
+        "mean": lambda step: step["response"]["mean_ns"], "max": lambda step: step["response"]["max_ns"], "error_rate": lambda step: step["failed"] / step["requests"],
+        "connections": lambda step: step["connections"], "cpu": mean_of("cpu_cores"), "memory": mean_of("rss_bytes"),
     }
-    if metric in plain:
-        return lambda step: None if (value := plain[metric](step)) is None else (float(value), value <= most)
-    return quantile if re.fullmatch(r"(service_)?p[\d.]+", metric) else ...
+    if metric in ("throughput", "goodput"):
+        found = lambda step: floor(step, "answered" if metric == "throughput" else "goodput")
+    elif metric in plain:
+        found = lambda step: held(value := plain[metric](step), value, value)
+    elif re.fullmatch(r"(service_)?p[\d.]+", metric):
+        found = quantile
+    else:
+        return ...
+    return found if of_scope is None else lambda step: found(of_scope[step["name"]]) if step["name"] in of_scope else None
 
 
 def bracket(collection, limit):
@@ -1053,13 +1069,14 @@ def sustained(shown):
 
 
 def capacity_facts(shown):
-    """Borne is the smallest of what each limit but the stray failure held up to, and not borne the smallest at which one was missed."""
-    found = dict((cells[1][0], (cells[2], cells[3])) for name, block in PAGE.items() if name.startswith(LIMITS) for cells in block)
-    loads = {limit: [None if place is None else next(step["offered_per_s"] for step in levels_of("all") if f"; {step['name']}, " in cell[1]) for cell, place in zip(pair, [None if cell[0] == "–" else cell for cell in pair])]
-             for limit, pair in found.items() if limit != "no errors"}
-    held = [pair[0] for pair in loads.values()]
-    missed = [pair[1] for pair in loads.values() if pair[1] is not None]
-    figures = [min(held) if None not in held else None, min(missed) if missed else "nothing tried"]
+    """Borne is the least that a limit held up to, and not borne the least at which one was missed: a stray failure is no limit, and one of a part of
+    the requests, or of a rate, says nothing where it held nowhere."""
+    lines = {cells[1][0]: [None if cell[0] == "–" else next(step["offered_per_s"] for step in levels_of("all") if f"; {step['name']}, " in cell[1]) for cell in cells[2:4]]
+             for name, block in PAGE.items() if name.startswith(LIMITS) for cells in block if cells[1][0] != "no errors"}
+    partial = lambda limit: "{" in limit or limit.startswith(("throughput", "goodput"))
+    held = min(pair[0] or 0.0 for limit, pair in lines.items() if pair[0] is not None or not partial(limit))
+    missed = min((pair[1] for pair in lines.values() if pair[1] is not None), default=None)
+    figures = [None, None] if held == 0.0 or missed is not None and missed <= held else [held, missed if missed is not None else "nothing tried"]
     return [[cell[0][0], figure] for cell, figure in zip(shown, [*figures, *([target_cpu()["answered_per_cpu_s"]] if len(shown) > 2 else [])], strict=True)]
 
 
