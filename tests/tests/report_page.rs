@@ -169,7 +169,7 @@ const ASKED: [&str; 15] = [
 fn run_of_ten_minutes(dir: &Path) -> PathBuf {
     let out = dir.join("ten-minutes");
     std::fs::create_dir(&out).expect("room on the disk");
-    let levels = [("calm", 20.0, 30), ("burst", 80.0, 10), ("after", 20.0, 40), ("soak", 24.0, 640)];
+    let levels = [("calm", 20.0, 30), ("burst", 80.0, 10), ("after", 20.0, 40), ("soak", 20.0, 640)];
     let mut rng = Rng::stream(5, "ten minutes");
     let (mut outcomes, mut from_s, mut free_s, mut id) = (OutcomeWriter::new(&out), 0.0, 0.0_f64, 0);
     let (mut phases, mut at_ns, mut requests) = (Vec::new(), vec![0], vec![0.0]);

@@ -55,7 +55,8 @@ def read(text, trimmed=False):
     if long := re.fullmatch(r"([\d,]+) min (\d\d) s", text):
         return (int(long[1]) * 60 + int(long[2])) * S, 0.5 * S
     if long := re.fullmatch(r"([\d,]+) h (\d\d) min", text):
-        return (int(long[1].replace(",", "")) * 60 + int(long[2])) * 60 * S, 30.5 * S
+        # Begun minutes do not count.
+        return (int(long[1].replace(",", "")) * 60 + int(long[2]) + 0.5) * 60 * S, 30.5 * S
     if text.startswith("< "):
         least, _ = read(text[2:])
         return least / 2, least / 2
