@@ -106,10 +106,7 @@ fn facts(capacity: &Capacity) -> Vec<(&'static str, String)> {
     let rate = |per_s: Option<f64>| per_s.map_or_else(|| "–".to_owned(), units::per_s);
     let safe = capacity.safe.known();
     let not = |safe: &Safe| safe.not_per_s.map_or_else(|| "nothing tried".to_owned(), units::per_s);
-    let mut facts = vec![
-        ("Borne", rate(safe.map(|safe| safe.per_s))),
-        ("Not borne", safe.map_or_else(|| "–".to_owned(), not)),
-    ];
+    let mut facts = vec![("Borne", rate(safe.map(|safe| safe.per_s))), ("Not borne", safe.map_or_else(|| "–".to_owned(), not))];
     facts.extend(capacity.answered_per_cpu_s.map(|answered| ("Answered per second of processor time", units::number(answered))));
     facts
 }
