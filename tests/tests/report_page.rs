@@ -274,7 +274,7 @@ fn made_up_readings(out: &Path, rng: &mut Rng) {
 }
 
 /// Blocks of a run over several loads that lasts.
-const BLOCKS_OF_TEN_MINUTES: [&str; 12] = [
+const BLOCKS_OF_TEN_MINUTES: [&str; 11] = [
     "card: facts",
     "card: command",
     "thresholds: Thresholds",
@@ -282,7 +282,6 @@ const BLOCKS_OF_TEN_MINUTES: [&str; 12] = [
     "breaking: The same by collection",
     "breaking: The most good answers",
     "capacity: facts",
-    "capacity: scalability",
     "endurance: Growth over",
     "endurance: endurance",
     "resources: watched-over-time",
@@ -315,7 +314,7 @@ fn every_figure_is_that_of_the_files() {
     let lasted = run_of_ten_minutes(dir.path());
     let _ = python_says(&python, RECOMPUTE, &[&[text(&lasted)], &BLOCKS_OF_TEN_MINUTES[..]].concat());
     let told: Vec<Value> = read_json(&lasted.join("findings.json"))["findings"].as_array().expect("a list").clone();
-    for id in ["breaking-point", "saturation", "first-errors", "recovery", "outage", "leak", "degradation"] {
+    for id in ["breaking-point", "saturation", "recovery", "outage", "leak", "degradation"] {
         assert!(told.iter().any(|finding| finding["id"] == id && !finding["figures"].is_null()), "{id} is not told");
     }
     every_member_is_documented(&lasted);
