@@ -138,6 +138,31 @@ const DEVIATIONS: &[Deviation] = &[
         },
     },
     Deviation {
+        file: "mongo-opquery.pcap",
+        why: "24 messages of either opcode; what they are is tshark's list of their first elements",
+        change: |figures| {
+            (figures.requests, figures.responses, figures.statuses) = (Some(24), Some(24), counts(&[("OK", 24)]));
+            let methods = [("delete", 1), ("find", 3), ("findandmodify", 1), ("insert", 2), ("isMaster", 11)];
+            figures.methods = counts(&[&methods[..], &[("listCollections", 5), ("update", 1)]].concat());
+        },
+    },
+    Deviation {
+        file: "mongo-opmsg.pcap",
+        why: "15 requests and 15 responses, as deepflow lists them; one response has code 76, NoReplicationEnabled",
+        change: |figures| {
+            (figures.requests, figures.responses) = (Some(15), Some(15));
+            figures.statuses = counts(&[("NoReplicationEnabled", 1), ("OK", 14)]);
+        },
+    },
+    Deviation {
+        file: "kafka-9conns-2if.pcapng",
+        why: "a Produce of version 9 is answered too (number 6 on the last connection), which tshark does not match",
+        change: |figures| {
+            (figures.requests, figures.responses) = (Some(14), Some(11));
+            figures.methods = counts(&[("ApiVersions", 5), ("InitProducerId", 1), ("Metadata", 5), ("Produce", 3)]);
+        },
+    },
+    Deviation {
         file: "corrupt-2.pcap",
         why: "the second record claims 1.4 GB: libpcap reads one packet too, tshark makes a second one up",
         change: |figures| figures.packets = Some(1),
@@ -291,9 +316,6 @@ const UNDECODED: &[(&str, &str, [u64; 4])] = &[
     ("my-157queries-13001.pcap", "13001 mysql", [1, 318, 6224, 27901]),
     ("my-prepared-midstream.pcap", "30130 unknown", [7, 76, 591, 10646]),
     ("my-gap.pcap", "3306 mysql", [1, 31, 28, 167441]),
-    ("mongo-opquery.pcap", "27017 mongodb", [1, 71, 2009, 4235]),
-    ("mongo-opmsg.pcap", "27017 mongodb", [1, 46, 1893, 9453]),
-    ("kafka-9conns-2if.pcapng", "9092 kafka", [9, 41, 1412, 2432]),
     ("cql-create-table.pcap", "9042 cassandra", [1, 10, 806, 2185]),
     ("amqp-emit-receive.pcap", "5672 amqp", [2, 38, 825, 1276]),
     ("mqtt5-qos2.pcap", "1883 mqtt", [1, 15, 84, 16]),

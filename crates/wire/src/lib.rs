@@ -8,6 +8,9 @@ pub mod grpc;
 pub mod hpack;
 pub mod http1;
 pub mod http2;
+pub mod kafka;
+pub mod length;
+pub mod mongodb;
 pub mod redis;
 mod sha1;
 pub mod websocket;
@@ -104,7 +107,7 @@ pub trait Framing {
     /// Gives up the message under way: the next bytes shown begin a new one.
     fn restart(&mut self);
 
-    /// Where a message may start in bytes whose framing was lost. What is not before [`Start::NotBefore`] is held back meanwhile: a few
-    /// hundred bytes.
+    /// Where a message may start in bytes whose framing was lost. What is not before [`Start::NotBefore`] is held back meanwhile: at
+    /// most some hundred KiB.
     fn find_start(&self, bytes: &[u8]) -> Start;
 }

@@ -12,7 +12,9 @@ use wire::Side;
 
 pub mod http1;
 pub mod http2;
+pub mod kafka;
 mod messages;
+pub mod mongodb;
 pub(crate) mod prelude;
 pub mod redis;
 mod session;
@@ -22,7 +24,8 @@ pub use session::SessionBy;
 use session::Sessions;
 
 /// The protocols that can be decoded, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] = &[http1::PROTOCOL, http2::PROTOCOL, websocket::PROTOCOL, redis::PROTOCOL];
+pub const PROTOCOLS: &[Protocol] =
+    &[http1::PROTOCOL, http2::PROTOCOL, websocket::PROTOCOL, redis::PROTOCOL, kafka::PROTOCOL, mongodb::PROTOCOL];
 
 /// Turns the two byte streams of one connection into exchanges.
 ///
@@ -59,6 +62,7 @@ pub struct Emit {
     inflaters: usize,
     handover: Option<Handover>,
     sessions: Sessions,
+    topics: kafka::Topics,
 }
 
 impl Emit {

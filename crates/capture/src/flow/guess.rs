@@ -14,7 +14,6 @@ const GUESSES: &[(&str, Test)] = &[
     ("amqp", |client, _| client.starts_with(b"AMQP")),
     ("nats", |_, server| server.starts_with(b"INFO {")),
     ("postgres", |client, _| matches!(client, [_, _, _, _, 0, 3, 0, 0, ..] | [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f | 0x30, ..])),
-    ("mongodb", |client, server| is_mongodb(client) || is_mongodb(server)),
     ("mqtt", |client, _| {
         client.first() == Some(&0x10) && client.windows(4).take(16).any(|name| name == b"MQTT" || name == b"MQIs")
     }),
@@ -27,25 +26,10 @@ const GUESSES: &[(&str, Test)] = &[
     ("cassandra", |client, server| {
         matches!(client, [3..=5, 0..=15, _, _, 1..=15, ..]) && matches!(server, [] | [0x83..=0x85, ..])
     }),
-    ("kafka", |client, _| is_kafka(client)),
 ];
 
 fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x14..=0x17, 3, 0..=4, _, _, ..])
-}
-
-/// A MongoDB header (length, id, reply to, opcode), little-endian, of a known opcode.
-fn is_mongodb(bytes: &[u8]) -> bool {
-    matches!(
-        bytes,
-        [_, _, _, _, _, _, _, _, _, _, _, _, 0xd4 | 0xdc | 0xdd, 7, 0, 0, ..]
-            | [_, _, _, _, _, _, _, _, _, _, _, _, 1, 0, 0, 0, ..]
-    )
-}
-
-/// A Kafka request header: length, API key and version, of which neither is large.
-fn is_kafka(bytes: &[u8]) -> bool {
-    matches!(bytes, [0, high, middle, low, 0, 0..=80, 0, 0..=20, ..] if (*high, *middle, *low) > (0, 0, 8))
 }
 
 /// What usually listens on a port (IANA, or the software's own default), for connections whose first bytes do not tell.
@@ -68,9 +52,7 @@ const PORTS: &[(u16, &str)] = &[
     (6443, "tls"),
     (8883, "tls"),
     (9042, "cassandra"),
-    (9092, "kafka"),
     (11211, "memcached"),
-    (27017, "mongodb"),
 ];
 
 /// What these first bytes look like.
