@@ -36,12 +36,12 @@ pub struct Sign {
 }
 
 /// A resource that may come to its end.
-struct Candidate {
-    what: String,
-    sources: Sources,
-    unit: Unit,
+pub(super) struct Candidate {
+    pub what: String,
+    pub sources: Sources,
+    pub unit: Unit,
     /// All there is, in its unit.
-    most: Option<f64>,
+    pub most: Option<f64>,
 }
 
 /// The sound steps up to the load `until`, by load.
@@ -90,7 +90,7 @@ fn candidates(resources: &Resources, cores: Option<f64>) -> Vec<Candidate> {
 }
 
 /// The first step in which nearly all there is was in use.
-fn full(candidate: &Candidate, steps: &[&Step]) -> Option<Sign> {
+pub(super) fn full(candidate: &Candidate, steps: &[&Step]) -> Option<Sign> {
     let most = candidate.most?;
     let value = |step: &Step| mean_between(&candidate.sources, step.from_ns, step.to_ns);
     let (step, value) = steps.iter().find_map(|step| Some((step, value(step).filter(|value| *value >= FULL_SHARE * most)?)))?;
@@ -99,7 +99,7 @@ fn full(candidate: &Candidate, steps: &[&Step]) -> Option<Sign> {
 }
 
 /// The step from which on a series that had grown with the load grew no further.
-fn stopped(candidate: &Candidate, steps: &[&Step]) -> Option<Sign> {
+pub(super) fn stopped(candidate: &Candidate, steps: &[&Step]) -> Option<Sign> {
     let value = |step: &Step| mean_between(&candidate.sources, step.from_ns, step.to_ns);
     let values: Vec<(&Step, f64)> = steps.iter().filter_map(|step| Some((*step, value(step)?))).collect();
     let ((_, first), (last, _)) = (values.first()?, values.last()?);

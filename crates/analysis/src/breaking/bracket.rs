@@ -126,34 +126,8 @@ impl Judged<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::step;
     use super::*;
-    use crate::distribution::Distribution;
-
-    fn step(per_s: f64, failed: u64) -> Step {
-        Step {
-            name: format!("{per_s}"),
-            from_ns: 0,
-            to_ns: 1,
-            asked_per_s: None,
-            users: None,
-            slope: None,
-            requests: 1000,
-            offered_per_s: per_s,
-            answered_per_s: per_s,
-            answered_ends: None,
-            goodput_per_s: per_s,
-            goodput_ends: None,
-            in_flight_mean: 1.0,
-            connections: Some(4),
-            response: Distribution::default(),
-            service: Distribution::default(),
-            failed,
-            first_failed_ns: None,
-            unserved: 0,
-            overload: None,
-            spoilt: false,
-        }
-    }
 
     fn in_time(step: Step, at: i64) -> Step {
         Step { from_ns: at, to_ns: at + 1, ..step }

@@ -8,6 +8,8 @@ mod before;
 mod bracket;
 mod keeps_up;
 mod limit;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
