@@ -167,6 +167,22 @@ fn answers_that_become_slower_under_the_same_load_are_degradation() {
 }
 
 /// Under twice the load at the end, slower answers say nothing of the target's health.
+/// Caches that fill in twenty minutes of warm-up are no leak of the fifteen that follow, though these are the shorter stretch.
+#[test]
+fn a_phase_of_warming_up_is_not_judged() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    const WARM_UP_S: i64 = 1200;
+    let request = |i: i64| made::request(i * S / 10, if i < 10 * WARM_UP_S { "warmup" } else { "soak" });
+    let requests: Vec<made::Request> = (0..10 * (WARM_UP_S + 900)).map(request).collect();
+    let phases = serde_json::json!([{ "name": "warmup", "from_ns": 0 }, { "name": "soak", "from_ns": WARM_UP_S * S }]);
+    made::write(dir.path(), &requests, serde_json::json!({ "phases": phases }));
+    let filled = |second: i64| 1e8 + 1e5 * second.min(WARM_UP_S) as f64;
+    watch(dir.path(), &(0..WARM_UP_S + 900).map(filled).collect::<Vec<_>>());
+    let endurance = analysed(dir.path()).endurance.expect("long enough");
+    assert!(endurance.from_ns >= WARM_UP_S * S && endurance.seconds() > 890.0, "{} to {}", endurance.from_ns, endurance.to_ns);
+    assert_eq!(figure(&endurance, "rss_bytes", Whose::Target).growth.kind, GrowthKind::Steady);
+}
+
 #[test]
 fn a_load_that_rises_is_no_degradation() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -140,6 +140,8 @@ fn a_leak_tells_when_it_hits_its_ceiling() {
     near(found.per_hour.value, 0.05 * 3600.0, 0.01);
     // 1363 at the end of the run, 0.05 a second.
     near(found.ceiling_in_s.expect("a ceiling"), (2000.0 - 1363.0) / 0.05, 0.01);
+    let shrinking: Vec<f64> = leak.iter().rev().copied().collect();
+    assert_eq!(growth(&shrinking, 10.0, &MEMORY).expect("enough").ceiling_in_s, None, "what falls reaches no ceiling");
     let small = GrowthLimits { drift_share_min: 0.5, ceiling: None, per_bin_min: 3 };
     assert_eq!(growth(&leak, 10.0, &small).expect("enough").kind, GrowthKind::Steady);
 }
@@ -160,6 +162,12 @@ fn each_rule_of_growth_can_say_no() {
     // Levels 300 apart with the same noise on either: 64 350 is left over by the step (24·143/12·15²), 2.5 times as much by a line.
     let noisy_step = |i: i32| if i < 12 { 1000.0 } else { 1300.0 } + 15.0 * (f64::from(i * 7 % 12) - 5.5);
     assert_eq!(kind(&noisy_step), GrowthKind::Stepped);
+    // One step of 8 in 1000 among a wavering of 1: its line drifts by more than 1 %, the step itself is less.
+    let low_step: Vec<f64> = (0..24).map(|i| if i < 12 { 1000.0 } else { 1008.0 } + f64::from(i * 7 % 12) / 12.0).collect();
+    let one_percent = GrowthLimits { drift_share_min: 0.01, ceiling: None, per_bin_min: 1 };
+    let found = growth(&low_step, 1.0, &one_percent).expect("enough");
+    assert!(found.drift_share > 0.01 && found.step.is_none(), "{found:?}");
+    assert!(growth(&low_step, 1.0, &GrowthLimits { drift_share_min: 0.005, ..one_percent }).expect("enough").step.is_some());
 }
 
 #[test]
