@@ -32,9 +32,7 @@ impl Dependence {
         let stretches = above.len() as f64 / (2 * window - 1) as f64;
         let share = mean(above) / size as f64;
         let independent = size as f64 * share * (1.0 - share);
-        // Deviations from the mean of the sample itself lack the part 1/stretches of the variance.
-        let known = independent > 0.0 && stretches > 1.0;
-        let effect = if known { (variance / independent / (1.0 - 1.0 / stretches)).max(1.0) } else { 1.0 };
+        let effect = if independent > 0.0 { (variance / independent).max(1.0) } else { 1.0 };
         Self { effect, stretches, kurtosis: kurtosis(above) }
     }
 

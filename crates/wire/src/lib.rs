@@ -12,7 +12,6 @@ pub mod kafka;
 pub mod length;
 pub mod mongodb;
 pub mod redis;
-mod sha1;
 pub mod websocket;
 
 /// Who sent some bytes.

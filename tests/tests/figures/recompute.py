@@ -228,7 +228,7 @@ def dependence(observed, threshold):
         total, lag = total + least, lag + 2
     stretches, share = len(above) / (2 * max(lag, 2) - 1), mean / size
     alone = size * share * (1 - share)
-    effect = max((2 * total - autocovariance(0)) / alone / (1 - 1 / stretches), 1.0) if alone > 0 and stretches > 1 else 1.0
+    effect = max((2 * total - autocovariance(0)) / alone, 1.0) if alone > 0 else 1.0
     coarse = len(above) // 20
     sums = [sum(above[batch * coarse : (batch + 1) * coarse]) for batch in range(20)] if coarse else [0]
     middle = sum(sums) / len(sums)
@@ -258,7 +258,7 @@ def intervals(observed, ordered):
         bursts = n * min(p, 1 - p) / largest
         trust = bursts / (bursts + 10)
         effect = effect**trust * largest ** (1 - trust)
-        effective = int(n / (effect * widening(stretches, kurtosis) * (1 + 4 / bursts))) if stretches >= 10 else 0
+        effective = int(n / (effect * widening(stretches, kurtosis))) if stretches >= 10 else 0
         ends = ranks(effective, p) if effective else None
         found[p] = ends and [ordered[min(max(-(-rank * n // effective), 1), n) - 1] for rank in ends]
     return found
