@@ -258,7 +258,7 @@ def intervals(observed, ordered):
         bursts = n * min(p, 1 - p) / largest
         trust = bursts / (bursts + 10)
         effect = effect**trust * largest ** (1 - trust)
-        effective = int(n / (effect * widening(stretches, kurtosis))) if stretches >= 10 else 0
+        effective = int(n / (effect * widening(stretches, kurtosis) * (1 + 2 / bursts))) if stretches >= 10 else 0
         ends = ranks(effective, p) if effective else None
         found[p] = ends and [ordered[min(max(-(-rank * n // effective), 1), n) - 1] for rank in ends]
     return found
