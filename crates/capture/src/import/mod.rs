@@ -3,10 +3,8 @@
 mod sources;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
-use trace::{Exchange, Loss, TraceMeta, TraceNs, TraceSorter};
+use trace::{Loss, TraceMeta, TraceNs, TraceSorter};
 
 use crate::dissect::{self, Emit, PROTOCOLS, Protocol, SessionBy};
 use crate::flow::{Config, Flows};
@@ -15,12 +13,6 @@ use crate::redact::{Policy, Redactor};
 use crate::{Error, Result};
 use sources::Sources;
 
-/// Exchanges that go from the reading to the writing thread at once.
-const BATCH_EXCHANGES: usize = 1024;
-/// Bytes of exchanges that go from the reading to the writing thread at once.
-const BATCH_BYTES: usize = 8 << 20;
-/// Batches on their way between the threads.
-const BATCHES_MAX: usize = 4;
 /// Packets of a source between two calls of the progress callback.
 const PROGRESS_PACKETS: u64 = 16_384;
 
@@ -81,54 +73,29 @@ pub fn import(
     options: &ImportOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TraceMeta> {
-    let sources = Sources::open(sources)?;
-    let (sender, receiver) = sync_channel(BATCHES_MAX);
-    thread::scope(|scope| {
-        let redactor = Redactor::new(options.redaction, options.redaction_key.unwrap_or(sources.key()));
-        let writer = scope.spawn(move || write(&receiver, redactor, output));
-        let read = read(sources, options, sender, progress);
-        let written = writer.join().expect("the writing thread does not panic");
-        read.and(written)
-    })
-}
-
-/// What goes from the reading to the writing thread.
-enum Message {
-    Batch(Vec<Exchange>),
-    Done(Box<TraceMeta>),
-}
-
-/// Reads all sources. Ends early, and well, when the writing thread has given up: why, that thread says.
-fn read(
-    mut sources: Sources,
-    options: &ImportOptions,
-    sender: SyncSender<Message>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<()> {
+    let mut sources = Sources::open(sources)?;
     let mut decoder = Decoder::default();
     let ImportOptions { decode, session_by, dissect, .. } = options.clone();
     let mut flows = Flows::new(Config { decode, session_by, dissect, ..Config::default() });
-    let mut batches = Batches { sender, held_bytes: 0, seen: 0, exchanges: 0 };
+    let redactor = Redactor::new(options.redaction, options.redaction_key.unwrap_or(sources.key()));
+    let mut writing = Writing { redactor, sorter: TraceSorter::new(output), exchanges: 0 };
     while let Some(packet) = sources.next()? {
         let number = packet.number;
         decoder.packet(&packet, |segment| flows.segment(TraceNs(packet.at_unix_ns), segment));
-        if batches.is_full(flows.emit()) && !batches.send(flows.emit()) {
-            return Ok(());
-        }
+        writing.take(flows.emit())?;
         if number % PROGRESS_PACKETS == 0 {
-            progress(batches.progress(&sources));
+            progress(writing.progress(&sources));
         }
     }
     let (mut emit, mut loss) = flows.finish();
-    batches.send(&mut emit);
-    progress(batches.progress(&sources));
+    writing.take(&mut emit)?;
+    progress(writing.progress(&sources));
     let decoded = decoder.finish();
     loss.exchanges = std::mem::take(&mut emit.loss);
     loss.packets_read = sources.packets();
     loss.packets_decoded = decoded.packets;
     loss.packets_dropped = decoded.dropped();
-    batches.done(describe(sources, emit, loss, batches.exchanges));
-    Ok(())
+    writing.finish(sources, emit, loss)
 }
 
 /// The footer, as far as reading knows it.
@@ -148,55 +115,30 @@ fn describe(sources: Sources, mut emit: Emit, loss: Loss, exchanges: u64) -> Tra
     }
 }
 
-/// Gathers exchanges for the writing thread.
-struct Batches {
-    sender: SyncSender<Message>,
-    held_bytes: usize,
-    seen: usize,
+/// Exchanges on their way into the trace. They are made, masked and taken apart by one thread, since what they share with others (names,
+/// memory) would cost more on its way between two cores than is gained; columns are encoded by others.
+struct Writing {
+    redactor: Redactor,
+    sorter: TraceSorter,
     exchanges: u64,
 }
 
-impl Batches {
-    fn is_full(&mut self, emit: &Emit) -> bool {
-        let new = &emit.exchanges[self.seen..];
-        self.held_bytes += new.iter().map(Exchange::weight_bytes).sum::<usize>();
-        self.seen += new.len();
-        self.seen >= BATCH_EXCHANGES || self.held_bytes >= BATCH_BYTES
-    }
-
-    /// False when nobody takes it.
-    fn send(&mut self, emit: &mut Emit) -> bool {
-        let batch = std::mem::take(&mut emit.exchanges);
-        self.exchanges += batch.len() as u64;
-        (self.held_bytes, self.seen) = (0, 0);
-        self.sender.send(Message::Batch(batch)).is_ok()
-    }
-
-    fn done(&self, meta: TraceMeta) -> bool {
-        self.sender.send(Message::Done(Box::new(meta))).is_ok()
+impl Writing {
+    fn take(&mut self, emit: &mut Emit) -> Result<()> {
+        for mut exchange in emit.exchanges.drain(..) {
+            self.redactor.redact(&mut exchange);
+            self.sorter.push(&exchange)?;
+            self.exchanges += 1;
+        }
+        Ok(())
     }
 
     fn progress(&self, sources: &Sources) -> Progress {
         Progress { read_bytes: sources.raw_bytes(), packets: sources.packets(), exchanges: self.exchanges }
     }
-}
 
-fn write(receiver: &Receiver<Message>, mut redactor: Redactor, output: &Path) -> Result<TraceMeta> {
-    let mut sorter = TraceSorter::new(output);
-    for message in receiver {
-        match message {
-            Message::Batch(exchanges) => {
-                for mut exchange in exchanges {
-                    redactor.redact(&mut exchange);
-                    sorter.push(&exchange)?;
-                }
-            }
-            Message::Done(mut meta) => {
-                meta.redaction = redactor.account();
-                return Ok(sorter.finish(*meta)?);
-            }
-        }
+    fn finish(self, sources: Sources, emit: Emit, loss: Loss) -> Result<TraceMeta> {
+        let meta = describe(sources, emit, loss, self.exchanges);
+        Ok(self.sorter.finish(TraceMeta { redaction: self.redactor.account(), ..meta })?)
     }
-    // Reading failed, and says why; what was written so far goes away with the sorter.
-    Ok(TraceMeta::default())
 }
