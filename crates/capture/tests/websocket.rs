@@ -6,6 +6,7 @@ use capture::dissect::websocket::{INFLATERS_MAX, PROTOCOL};
 use capture::dissect::{Connection, Emit, Options, SessionBy, Upgrade};
 use capture::import::ImportOptions;
 use proptest::prelude::*;
+use support::frames::{ACK, CLIENT, Host, PLAIN, SERVER, frame, pcap};
 use support::{corpus, import_all};
 use trace::{Exchange, Flag, Header, Kind, Name, Names, TraceNs};
 use wire::Side::{self, Client, Server};
@@ -301,6 +302,24 @@ fn who_comes_late_gets_whole_messages() {
     let tail = [&b"the tail of a message"[..], b"\x81\x05world"].concat();
     let out = play(None, &[Say::Bytes(Server, tail)]);
     assert_eq!((brief(&out), out.undecoded_bytes), (vec!["push push >world - ok 0 mid_connection".to_owned()], 21));
+}
+
+/// Without its handshake a connection is known by its frames, on whatever port.
+#[test]
+fn a_connection_that_is_going_on_is_recognised() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("a.pcap");
+    let bytes = |say| if let Say::Bytes(_, bytes) = say { bytes } else { panic!("bytes") };
+    let (ask, answer) = (bytes(text(Client, "hello there")), bytes(text(Server, "hello yourself")));
+    let from_server = Host { port: 7777, ..SERVER };
+    let frames = [frame(CLIENT, from_server, 100, 500, ACK, &ask), frame(from_server, CLIENT, 500, 117, ACK, &answer)];
+    let packets: Vec<(u64, &Vec<u8>)> = frames.iter().zip(1..).map(|(frame, at)| (at * 1_000_000, frame)).collect();
+    std::fs::write(&path, pcap(PLAIN, &packets)).expect("a temporary file");
+    let (meta, rows) = import_all(&[path], &ImportOptions::default());
+    assert_eq!(meta.loss.expect("an account").connections.get("websocket"), Some(&1));
+    let seen: Vec<_> =
+        rows.iter().map(|row| (row.kind, row.request.as_deref(), row.latency_ns, row.flags.has(Flag::MidConnection))).collect();
+    assert_eq!(seen, [(Kind::Message, Some(&b"hello there"[..]), Some(1_000_000), true)]);
 }
 
 /// A declared length of 2⁶³ − 1 bytes: what comes is kept up to the limit of bodies, and nothing more.

@@ -192,21 +192,28 @@ impl WebSocket {
             let Step { used: here, event } = self.talk.read(side, rest);
             let Some(event) = event else { return used };
             used += here;
-            match event {
-                Event::Data { opening, part, end } => self.data(side, at, here as u64, (opening, part, end), out),
-                Event::Control { kind, payload } => {
-                    let started = self.half(side).started.take().unwrap_or(at);
-                    let (rows, mut context) = self.context(out);
-                    rows.control(side, kind, payload, here as u64, (started, at), &mut context);
-                }
-                Event::Malformed(fault) => {
-                    let session = self.about.session;
-                    out.issues.add("websocket-malformed-frame", || format!("connection {session}: {}", fault.what));
-                    self.lose(side, at, Hole::Inside { end: false }, out);
-                    // One byte is passed over, so that the search for the next frame gets on.
-                    used += 1;
-                    out.undecoded_bytes += 1;
-                }
+            if matches!(event, Event::Malformed(_)) {
+                // One byte is passed over, so that the search for the next frame gets on.
+                used += 1;
+                out.undecoded_bytes += 1;
+            }
+            self.take(side, at, here as u64, event, out);
+        }
+    }
+
+    /// What the next `used` bytes of one side are.
+    fn take(&mut self, side: Side, at: TraceNs, used: u64, event: Event<'_>, out: &mut Emit) {
+        match event {
+            Event::Data { opening, part, end } => self.data(side, at, used, (opening, part, end), out),
+            Event::Control { kind, payload } => {
+                let started = self.half(side).started.take().unwrap_or(at);
+                let (rows, mut context) = self.context(out);
+                rows.control(side, kind, payload, used, (started, at), &mut context);
+            }
+            Event::Malformed(fault) => {
+                let session = self.about.session;
+                out.issues.add("websocket-malformed-frame", || format!("connection {session}: {}", fault.what));
+                self.lose(side, at, Hole::Inside { end: false }, out);
             }
         }
     }
