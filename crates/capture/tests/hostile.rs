@@ -86,14 +86,22 @@ fn a_websocket_message_of_4_gib() {
     check_kept(&play("websocket", true, flood(Client, first, vec![7; PART_BYTES])), Kind::Message);
 }
 
+/// Less than half of the flood was ever held beyond what was `before`. Each test runs in a process of its own.
+#[track_caller]
+fn check_growth(before: Option<u64>) {
+    let grown = peak_kib().zip(before).map(|(after, before)| after - before);
+    assert!(grown.is_none_or(|kib| kib < (FLOOD_BYTES as u64 / 2) >> 10), "{grown:?} KiB more");
+}
+
 /// A header that never ends is held up to a limit; what comes after is passed over.
 #[test]
 fn headers_without_end() {
+    let before = peak_kib();
     let out = play("http", false, flood(Client, b"GET / HTTP/1.1\r\nX-A: ", vec![b'a'; PART_BYTES]));
     assert_eq!((out.exchanges.len(), out.issues.is_empty()), (0, false), "{:?}", out.issues);
     let out = play("http", false, flood(Server, b"HTTP/1.1 200 OK\r\nX-A: ", vec![b'a'; PART_BYTES]));
     assert!(out.exchanges.is_empty() && !out.issues.is_empty());
-    assert!(peak_kib().is_none_or(|kib| kib < 128 << 10), "{:?} KiB", peak_kib());
+    check_growth(before);
 }
 
 /// Continuations without end: the frames are counted as part of one header block beyond its limit.
@@ -105,9 +113,10 @@ fn header_blocks_without_end() {
     first.extend(b"\0\0\x01\x01\x00\0\0\0\x01\x82");
     let mut part = b"\0\x40\0\x09\x00\0\0\0\x01".to_vec();
     part.extend([0x40; PART_BYTES]);
+    let before = peak_kib();
     let out = play("http2", false, flood(Client, &first, part));
     assert!(out.exchanges.len() <= 1);
-    assert!(peak_kib().is_none_or(|kib| kib < 128 << 10), "{:?} KiB", peak_kib());
+    check_growth(before);
 }
 
 /// A table of 4 KiB, named again and again: 16 KiB of header block stand for 64 MiB of fields, of which a list's worth is kept.

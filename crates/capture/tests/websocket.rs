@@ -189,6 +189,15 @@ fn fragments_with_pings_between_them_are_one_message() {
     assert_eq!(out.exchanges[1].request_bytes, sent.len() as u64 - 7);
 }
 
+/// The head of a frame comes in two segments: the message began with the first.
+#[test]
+fn a_message_begins_with_its_first_byte() {
+    let Say::Bytes(_, sent) = text(Client, "hello") else { panic!("bytes") };
+    let out =
+        play(Some(""), &[text(Server, "?"), Say::Bytes(Client, sent[..1].to_vec()), Say::Bytes(Client, sent[1..].to_vec())]);
+    assert_eq!((out.exchanges[2].kind, out.exchanges[2].at), (Kind::Message, TraceNs(1000)));
+}
+
 #[test]
 fn connections_end_with_a_code() {
     let end = |script: &[Say]| brief(&play(Some(""), script)).pop().expect("a row");
