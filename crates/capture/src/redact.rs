@@ -1,12 +1,13 @@
 //! Masks secrets before anything is written.
 //!
-//! Looked at are headers, the target (user information, query), and bodies that are JSON or a form; what counts as secret is decided by
-//! name. A masked value becomes a pseudonym made with a key, so equal values stay equal and the values cannot be had back without the
+//! Looked at are headers, the target (user information, query), and bodies that are JSON or a form; of databases, SQL texts and the values
+//! bound to their parameters. What counts as secret is decided by name. A masked value becomes a pseudonym made with a key, so equal values stay equal and the values cannot be had back without the
 //! key. Schemes, cookie names and everything around a value stay, and a body that changes its length gets the right `Content-Length`.
 //! Not looked into are bodies with a content coding and multipart forms.
 
 mod json;
 mod names;
+mod sql;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
@@ -119,6 +120,13 @@ impl Redactor {
     /// Masks the secrets of one exchange and flags it if there were any.
     pub fn redact(&mut self, exchange: &mut Exchange) {
         if self.policy == Policy::Off {
+            return;
+        }
+        if let Some(mask_sql) = sql::masker(&exchange.protocol) {
+            let changed = mask_sql(&mut self.mask, exchange);
+            if self.headers(exchange.headers.as_deref_mut().unwrap_or_default()) || changed {
+                exchange.flags.set(Flag::Redacted);
+            }
             return;
         }
         let form = is_form(exchange.headers.as_deref().unwrap_or_default());

@@ -15,17 +15,26 @@ pub mod http2;
 pub mod kafka;
 mod messages;
 pub mod mongodb;
+pub mod postgres;
 pub(crate) mod prelude;
 pub mod redis;
 mod session;
+mod sql;
 pub mod websocket;
 
 pub use session::SessionBy;
 use session::Sessions;
 
 /// The protocols that can be decoded, in the order in which they are asked.
-pub const PROTOCOLS: &[Protocol] =
-    &[http1::PROTOCOL, http2::PROTOCOL, websocket::PROTOCOL, redis::PROTOCOL, kafka::PROTOCOL, mongodb::PROTOCOL];
+pub const PROTOCOLS: &[Protocol] = &[
+    http1::PROTOCOL,
+    http2::PROTOCOL,
+    websocket::PROTOCOL,
+    redis::PROTOCOL,
+    kafka::PROTOCOL,
+    mongodb::PROTOCOL,
+    postgres::PROTOCOL,
+];
 
 /// Turns the two byte streams of one connection into exchanges.
 ///

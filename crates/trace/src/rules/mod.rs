@@ -13,6 +13,7 @@
 mod fallback;
 mod grpc;
 mod json;
+pub mod sql;
 mod table;
 mod websocket;
 

@@ -1,0 +1,142 @@
+//! What is common to SQL servers: what a text says of its row, prepared statements by their names, transactions, and requests that wait for
+//! their answers.
+
+mod pending;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use trace::rules::sql::{Dialect, sql};
+use trace::{Effect, Exchange, Flag, Name, Names, Txn, escape_text};
+
+pub(super) use pending::{Pending, Queue, give_back};
+
+/// Bytes of texts of prepared statements that one connection keeps in mind; past it, all are forgotten.
+const STATEMENTS_BYTES_MAX: usize = 64 << 20;
+/// What an entry weighs beside its text.
+const ENTRY_BYTES: usize = 256;
+
+/// An SQL text as rows tell it.
+#[derive(Debug)]
+pub(super) struct Text {
+    target: Box<str>,
+    escaped: bool,
+    collection: Option<Name>,
+    operation: Name,
+    command: Name,
+    effect: Effect,
+    setup: bool,
+}
+
+impl Text {
+    pub fn read(text: &[u8], dialect: Dialect, names: &mut Names) -> Self {
+        let (target, escaped) = escape_text(text);
+        let read = sql(&target, dialect);
+        let collection = read.collection.map(|name| names.get(&name));
+        let (operation, command) = (names.get(&read.operation), names.get(&read.command));
+        Self { target, escaped, collection, operation, command, effect: read.effect, setup: read.setup }
+    }
+
+    /// The row is about it.
+    pub fn place(&self, row: &mut Exchange) {
+        row.target = self.target.clone();
+        row.collection = self.collection.clone().unwrap_or_default();
+        if self.escaped {
+            row.flags.set(Flag::Escaped);
+        }
+    }
+
+    /// The row runs it.
+    pub fn run(&self, row: &mut Exchange) {
+        self.place(row);
+        (row.method, row.operation, row.effect) = (self.command.clone(), self.operation.clone(), self.effect);
+        if self.setup {
+            row.flags.set(Flag::Setup);
+        }
+    }
+
+    /// The row prepares it.
+    pub fn prepare(&self, row: &mut Exchange, names: &mut Names) {
+        self.place(row);
+        (row.method, row.effect) = (names.get("PREPARE"), Effect::Control);
+        row.operation = names.get(&format!("prepare {}", self.operation));
+        row.flags.set(Flag::Setup);
+    }
+}
+
+/// Texts of prepared statements.
+#[derive(Debug)]
+pub(super) struct Statements<K> {
+    known: HashMap<K, Arc<Text>>,
+    bytes: usize,
+}
+
+impl<K> Default for Statements<K> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<K: Hash + Eq> Statements<K> {
+    /// Keeps a statement in mind; false where all others had to be forgotten for it.
+    pub fn insert(&mut self, key: K, text: Arc<Text>) -> bool {
+        let weight = |text: &Text| text.target.len() + ENTRY_BYTES;
+        self.bytes += weight(&text);
+        let full = self.bytes > STATEMENTS_BYTES_MAX;
+        if full {
+            (self.known, self.bytes) = (HashMap::new(), weight(&text));
+        }
+        if let Some(before) = self.known.insert(key, text) {
+            self.bytes = self.bytes.saturating_sub(weight(&before));
+        }
+        !full
+    }
+
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&Arc<Text>>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.known.get(key)
+    }
+
+    pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        if let Some(gone) = self.known.remove(key) {
+            self.bytes = self.bytes.saturating_sub(gone.target.len() + ENTRY_BYTES);
+        }
+    }
+}
+
+/// The transactions of one connection, numbered from 1.
+#[derive(Debug, Default)]
+pub(super) struct Transactions {
+    number: u64,
+    open: bool,
+}
+
+impl Transactions {
+    /// The transaction of the rows that the server has just settled, `rows` in number; `open` says whether one is under way behind them,
+    /// `commits` whether one was committed by them. Rows that are settled together are one unit of work even without BEGIN.
+    pub fn settle(&mut self, session: u64, rows: usize, open: bool, commits: bool) -> Option<Txn> {
+        let was_open = std::mem::replace(&mut self.open, open);
+        if !(was_open || open || rows > 1) {
+            return None;
+        }
+        self.number += u64::from(!was_open);
+        let txn = self.txn(session);
+        self.number += u64::from(was_open && open && commits);
+        Some(txn)
+    }
+
+    /// The transaction that is under way.
+    pub fn current(&self, session: u64) -> Option<Txn> {
+        self.open.then(|| self.txn(session))
+    }
+
+    fn txn(&self, session: u64) -> Txn {
+        Txn { name: Name::from("sql"), id: Name::from(format!("{session}-{}", self.number)) }
+    }
+}

@@ -1,0 +1,102 @@
+//! Secrets in SQL: in the text of a row, and in the wire messages that carry it, which keep their lengths right.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use trace::rules::sql::{Dialect, Secret, secrets};
+use trace::{Exchange, Flag};
+use wire::postgres;
+
+use super::Mask;
+use super::names::is_secret_member;
+
+/// How rows of this protocol are masked; `None` where they hold no SQL.
+pub(super) fn masker(protocol: &str) -> Option<fn(&mut Mask, &mut Exchange) -> bool> {
+    match protocol {
+        "postgres" => Some(postgres),
+        _ => None,
+    }
+}
+
+/// Masks a row of PostgreSQL: its text, and Query, Parse and Bind messages. Whether there was anything to mask.
+fn postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
+    let secret_parameters = parameters(&row.target, Dialect::Postgres);
+    let target = mask.text(row.target.as_bytes(), Dialect::Postgres);
+    let changed = target.is_some();
+    if let Some(target) = target {
+        row.target = String::from_utf8_lossy(&target).into();
+    }
+    let Some(request) = &row.request else { return changed };
+    match postgres_messages(mask, request, &secret_parameters) {
+        Some(Some(masked)) => row.request = Some(Bytes::from(masked)),
+        Some(None) => return changed,
+        // Messages that cannot be read cannot be masked.
+        None if changed || !secret_parameters.is_empty() => {
+            row.request = None;
+            row.flags.set(Flag::Unreplayable);
+        }
+        None => return changed,
+    }
+    true
+}
+
+/// The messages with their secrets masked; the inner `None` where there were none, the outer where they cannot be read.
+fn postgres_messages(mask: &mut Mask, request: &[u8], secret_parameters: &[usize]) -> Option<Option<Vec<u8>>> {
+    let (mut out, mut changed) = (Vec::new(), false);
+    for (tag, content) in postgres::messages(request)? {
+        let masked = match tag {
+            b'Q' => mask.text(content, Dialect::Postgres),
+            b'P' => {
+                let (name, sql) = content.split_at(postgres::cut_text(content)?.0.len() + 1);
+                mask.text(sql, Dialect::Postgres).map(|masked| [name, &masked].concat())
+            }
+            b'B' if !secret_parameters.is_empty() => {
+                let change = |number, value: &[u8]| secret_parameters.contains(&number).then(|| mask.sql(value).into_bytes());
+                Some(postgres::with_parameters(content, change)?)
+            }
+            _ => None,
+        };
+        changed |= masked.is_some();
+        postgres::push_message(tag, masked.as_deref().unwrap_or(content), &mut out);
+    }
+    Some(changed.then_some(out))
+}
+
+fn parameters(text: &str, dialect: Dialect) -> Vec<usize> {
+    let number = |secret| match secret {
+        Secret::Parameter(number) => Some(number),
+        Secret::Value(_) => None,
+    };
+    secrets(text, dialect, is_secret_member).into_iter().filter_map(number).collect()
+}
+
+impl Mask {
+    fn sql(&mut self, value: &[u8]) -> String {
+        self.pseudonym("sql", value)
+    }
+
+    /// The text with its secret values masked, and mended where it is not UTF-8; `None` where there are none.
+    fn text(&mut self, text: &[u8], dialect: Dialect) -> Option<Vec<u8>> {
+        let text = String::from_utf8_lossy(text);
+        let ranges: Vec<Range<usize>> = secrets(&text, dialect, is_secret_member).into_iter().filter_map(value).collect();
+        if ranges.is_empty() {
+            return None;
+        }
+        let (mut out, mut from) = (String::with_capacity(text.len() + 64), 0);
+        for Range { start, end } in ranges {
+            let secret = text[start..end].trim_matches(['\'', '"']);
+            out.push_str(&text[from..start]);
+            out.push_str(&format!("'{}'", self.sql(secret.as_bytes())));
+            from = end;
+        }
+        out.push_str(&text[from..]);
+        Some(out.into_bytes())
+    }
+}
+
+fn value(secret: Secret) -> Option<Range<usize>> {
+    match secret {
+        Secret::Value(range) => Some(range),
+        Secret::Parameter(_) => None,
+    }
+}

@@ -1,0 +1,466 @@
+//! What an SQL text is: the table it is about, its fingerprint, what it does, and where secrets stand in it.
+//!
+//! A fingerprint is the text without what changes from call to call: values are `?`, comments are gone, white space and case of words are
+//! made alike, a list of values behind IN is one `?`, and of many rows behind VALUES there is the first. It reads the text as a person who
+//! skims it does: nothing here knows the grammar, and what is odd gives an odd name and no error.
+
+mod lex;
+mod secret;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::NAME_CHARS_MAX;
+use crate::Effect;
+pub use lex::Dialect;
+use lex::{Kind, Token, Tokens};
+pub use secret::{Secret, secrets};
+
+/// Tokens of a text that are looked at, the rows behind the first one of VALUES not counted.
+const TOKENS_MAX: usize = 4096;
+
+/// What an SQL text is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sql {
+    /// The table, or whatever else the main statement names; `None` where it names nothing.
+    pub collection: Option<String>,
+    /// The fingerprint; a long one is cut, and has its digest at the end.
+    pub operation: String,
+    /// First word of the main statement, in capitals.
+    pub command: String,
+    /// What the statements do.
+    pub effect: Effect,
+    /// It sets up the session: SET, PREPARE, LISTEN, USE.
+    pub setup: bool,
+}
+
+/// Where a statement names what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Nothing,
+    /// Behind FROM.
+    From,
+    /// Behind INTO, or at once.
+    Into,
+    /// At once, words of no meaning left out.
+    Next,
+    /// Behind ON, or at once.
+    On,
+    /// In a statement inside it.
+    Inside,
+}
+
+/// First words of statements. Any other may write.
+const COMMANDS: &[(&str, Effect, Names)] = &[
+    ("select", Effect::Read, Names::From),
+    ("table", Effect::Read, Names::Next),
+    ("values", Effect::Read, Names::Nothing),
+    ("show", Effect::Read, Names::From),
+    ("describe", Effect::Read, Names::Next),
+    ("desc", Effect::Read, Names::Next),
+    ("help", Effect::Read, Names::Nothing),
+    ("explain", Effect::Read, Names::Inside),
+    ("fetch", Effect::Read, Names::Nothing),
+    ("move", Effect::Read, Names::Nothing),
+    ("insert", Effect::Write, Names::Into),
+    ("replace", Effect::Write, Names::Into),
+    ("merge", Effect::Write, Names::Into),
+    ("update", Effect::Write, Names::Next),
+    ("delete", Effect::Write, Names::From),
+    ("truncate", Effect::Write, Names::Next),
+    ("copy", Effect::Write, Names::Next),
+    ("load", Effect::Write, Names::Into),
+    ("call", Effect::Write, Names::Next),
+    ("with", Effect::Read, Names::From),
+    ("create", Effect::Admin, Names::On),
+    ("alter", Effect::Admin, Names::On),
+    ("drop", Effect::Admin, Names::On),
+    ("rename", Effect::Admin, Names::Next),
+    ("comment", Effect::Admin, Names::On),
+    ("grant", Effect::Admin, Names::On),
+    ("revoke", Effect::Admin, Names::On),
+    ("vacuum", Effect::Admin, Names::Next),
+    ("analyze", Effect::Admin, Names::Next),
+    ("reindex", Effect::Admin, Names::Next),
+    ("cluster", Effect::Admin, Names::Next),
+    ("refresh", Effect::Admin, Names::Next),
+    ("optimize", Effect::Admin, Names::Next),
+    ("check", Effect::Admin, Names::Next),
+    ("repair", Effect::Admin, Names::Next),
+    ("flush", Effect::Admin, Names::Nothing),
+    ("kill", Effect::Admin, Names::Nothing),
+    ("reassign", Effect::Admin, Names::Nothing),
+    ("security", Effect::Admin, Names::Nothing),
+    ("checkpoint", Effect::Admin, Names::Nothing),
+    ("begin", Effect::Control, Names::Nothing),
+    ("start", Effect::Control, Names::Nothing),
+    ("commit", Effect::Control, Names::Nothing),
+    ("end", Effect::Control, Names::Nothing),
+    ("rollback", Effect::Control, Names::Nothing),
+    ("abort", Effect::Control, Names::Nothing),
+    ("savepoint", Effect::Control, Names::Nothing),
+    ("release", Effect::Control, Names::Nothing),
+    ("xa", Effect::Control, Names::Nothing),
+    ("set", Effect::Control, Names::Nothing),
+    ("reset", Effect::Control, Names::Nothing),
+    ("discard", Effect::Control, Names::Nothing),
+    ("use", Effect::Control, Names::Next),
+    ("listen", Effect::Control, Names::Next),
+    ("unlisten", Effect::Control, Names::Next),
+    ("notify", Effect::Control, Names::Next),
+    ("lock", Effect::Control, Names::Next),
+    ("unlock", Effect::Control, Names::Nothing),
+    ("prepare", Effect::Control, Names::Inside),
+    ("deallocate", Effect::Control, Names::Nothing),
+    ("declare", Effect::Read, Names::Inside),
+    ("close", Effect::Control, Names::Nothing),
+];
+/// Statements that change data, wherever they stand.
+const WRITES: &[&str] = &["insert", "update", "delete", "merge", "replace"];
+/// Words between a command and what it names.
+#[rustfmt::skip]
+const NO_NAMES: &[&str] = &[
+    "only", "if", "not", "exists", "table", "tables", "low_priority", "high_priority", "delayed", "ignore", "quick", "or", "replace", "temp",
+    "temporary", "unlogged", "global", "local", "unique", "fulltext", "spatial", "materialized", "recursive", "view", "index", "sequence",
+    "database", "schema", "function", "procedure", "trigger", "user", "role", "type", "extension", "domain", "aggregate", "concurrently",
+    "full", "verbose", "freeze", "analyze", "foreign", "into", "from", "event", "binary", "system", "column", "no_write_to_binlog",
+];
+/// Words with a blank before a parenthesis; others name functions and tables.
+#[rustfmt::skip]
+const KEYWORDS: &[&str] = &[
+    "in", "values", "value", "and", "or", "not", "where", "from", "join", "on", "as", "select", "using", "exists", "any", "all", "some",
+    "union", "except", "intersect", "over", "set", "by", "when", "then", "else", "case", "limit", "offset", "having", "between", "like", "is",
+    "with", "returning", "distinct", "key", "primary", "references", "check", "unique", "default", "materialized", "filter", "within", "interval",
+    "insert", "update", "delete", "into", "explain", "analyze", "vacuum", "copy", "to", "return", "if", "do", "conflict", "ilike", "similar",
+];
+
+/// Says what an SQL text is.
+#[must_use]
+pub fn sql(text: &str, dialect: Dialect) -> Sql {
+    let tokens = normalize(Tokens::new(text, dialect));
+    let statements: Vec<Statement<'_, '_>> = split(&tokens).map(Statement::read).collect();
+    let main = statements.iter().find(|statement| statement.effect != Effect::Control).or(statements.first());
+    let severity = |effect: Effect| match effect {
+        Effect::Control => 0,
+        Effect::Read => 1,
+        Effect::Write => 2,
+        Effect::Admin => 3,
+    };
+    let effects = statements.iter().map(|statement| statement.effect);
+    Sql {
+        collection: main.and_then(|main| main.collection(dialect)),
+        operation: name(render(&tokens)),
+        command: main.map_or_else(String::new, |main| main.command.to_ascii_uppercase()),
+        effect: effects.max_by_key(|effect| severity(*effect)).unwrap_or(Effect::Control),
+        setup: !statements.is_empty() && statements.iter().all(|statement| statement.sets_up()),
+    }
+}
+
+/// Keeps a fingerprint short: what is cut off is told by a digest of the whole.
+fn name(fingerprint: String) -> String {
+    const DIGEST_CHARS: usize = 10;
+    match fingerprint.char_indices().nth(NAME_CHARS_MAX) {
+        Some(_) => {
+            let end = fingerprint.char_indices().nth(NAME_CHARS_MAX - DIGEST_CHARS).map_or(0, |(end, _)| end);
+            format!("{}… {:08x}", fingerprint[..end].trim_end(), xxh3_64(fingerprint.as_bytes()) >> 32)
+        }
+        None => fingerprint,
+    }
+}
+
+/// What stands in parentheses that are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// A list behind IN, or an array.
+    List,
+    /// The first row behind VALUES, or of a list of rows.
+    Row,
+    Other,
+}
+
+/// How far rows behind VALUES have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    No,
+    /// The next parenthesis begins the first.
+    Next,
+    /// A row is over: further ones are left out.
+    After,
+    /// And a comma was seen.
+    Comma,
+    /// So many parentheses are open in one that is left out.
+    Inside(usize),
+}
+
+/// Values become `?`, and repeated ones in lists are left out.
+fn normalize(tokens: Tokens<'_>) -> Vec<Token<'_>> {
+    let (mut out, mut groups, mut rows) = (Vec::<Token<'_>>::new(), Vec::new(), Rows::No);
+    for token in tokens {
+        rows = match (rows, token.text) {
+            (Rows::Inside(1), ")") if token.kind == Kind::Mark => Rows::After,
+            (Rows::Inside(depth), ")") if token.kind == Kind::Mark => Rows::Inside(depth - 1),
+            (Rows::Inside(depth), "(") if token.kind == Kind::Mark => Rows::Inside(depth + 1),
+            (Rows::Inside(depth), _) => Rows::Inside(depth),
+            (Rows::After, ",") => Rows::Comma,
+            (Rows::Comma, "(") => Rows::Inside(1),
+            (Rows::Comma, _) => {
+                out.push(Token { kind: Kind::Mark, text: ",", at: token.at });
+                Rows::No
+            }
+            (Rows::After, _) => Rows::No,
+            (before, _) => before,
+        };
+        if matches!(rows, Rows::Inside(_) | Rows::Comma | Rows::After) {
+            continue;
+        }
+        if out.len() >= TOKENS_MAX {
+            break;
+        }
+        match token.text {
+            "(" | "[" if token.kind == Kind::Mark => {
+                let in_list = groups.last() == Some(&Group::List) && out.last().is_some_and(|last| last.is_mark("("));
+                let is_row = token.text == "(" && (in_list || rows == Rows::Next);
+                let is_list = token.text == "[" || out.last().is_some_and(|last| last.is("in"));
+                groups.push(if is_row {
+                    Group::Row
+                } else if is_list {
+                    Group::List
+                } else {
+                    Group::Other
+                });
+                rows = Rows::No;
+                out.push(token);
+            }
+            ")" | "]" if token.kind == Kind::Mark => {
+                rows = if groups.pop() == Some(Group::Row) { Rows::After } else { Rows::No };
+                out.push(token);
+            }
+            _ if token.is_value() || stands_for_value(&out, &token) => {
+                push_value(&mut out, token, groups.last() == Some(&Group::List))
+            }
+            _ => {
+                rows = if token.is("values") || token.is("value") { Rows::Next } else { Rows::No };
+                out.push(token);
+            }
+        }
+    }
+    out
+}
+
+/// NULL, TRUE and FALSE where a value may stand.
+fn stands_for_value(before: &[Token<'_>], token: &Token<'_>) -> bool {
+    let is_constant = ["null", "true", "false"].iter().any(|word| token.is(word));
+    is_constant && before.last().is_some_and(|last| last.kind == Kind::Mark && matches!(last.text, "(" | "," | "=" | "["))
+}
+
+fn push_value<'a>(out: &mut Vec<Token<'a>>, token: Token<'a>, in_list: bool) {
+    if let [before @ .., sign] = out.as_slice()
+        && (sign.is_mark("-") || sign.is_mark("+"))
+        && token.kind == Kind::Number
+        && before.last().is_none_or(|last| !ends_operand(last))
+    {
+        out.pop();
+    }
+    let repeats = in_list && matches!(out.as_slice(), [.., value, comma] if is_placeholder(value) && comma.is_mark(","));
+    if repeats {
+        out.pop();
+    } else {
+        out.push(Token { kind: Kind::Parameter, text: "?", at: token.at });
+    }
+}
+
+fn is_placeholder(token: &Token<'_>) -> bool {
+    token.kind == Kind::Parameter && token.text == "?"
+}
+
+/// Whether a sign behind it is a subtraction or an addition.
+fn ends_operand(token: &Token<'_>) -> bool {
+    match token.kind {
+        Kind::Word => !KEYWORDS.iter().any(|word| token.is(word)),
+        Kind::Mark => matches!(token.text, ")" | "]"),
+        _ => true,
+    }
+}
+
+/// The statements between semicolons, empty ones left out.
+fn split<'t, 'a>(tokens: &'t [Token<'a>]) -> impl Iterator<Item = &'t [Token<'a>]> {
+    tokens.split(|token| token.is_mark(";")).filter(|statement| !statement.is_empty())
+}
+
+fn render(tokens: &[Token<'_>]) -> String {
+    let mut out = String::new();
+    let end = tokens.iter().rposition(|token| !token.is_mark(";")).map_or(0, |last| last + 1);
+    for (index, token) in tokens[..end].iter().enumerate() {
+        if index > 0 && blank_between(&tokens[index - 1], token) {
+            out.push(' ');
+        }
+        match token.kind {
+            Kind::Word => out.push_str(&token.text.to_ascii_lowercase()),
+            _ => out.push_str(token.text),
+        }
+    }
+    out
+}
+
+fn blank_between(before: &Token<'_>, token: &Token<'_>) -> bool {
+    let mark = |token: &Token<'_>, marks: &[&str]| token.kind == Kind::Mark && marks.contains(&token.text);
+    if mark(token, &[",", ";", ")", "]", "[", ".", "::"]) || mark(before, &["(", "[", ".", "::", "@", "@@"]) {
+        return false;
+    }
+    if token.is_mark("(") {
+        return match before.kind {
+            Kind::Word => KEYWORDS.iter().any(|word| before.is(word)),
+            Kind::Quoted => false,
+            _ => true,
+        };
+    }
+    true
+}
+
+/// One statement of a text.
+struct Statement<'t, 'a> {
+    tokens: &'t [Token<'a>],
+    command: &'a str,
+    effect: Effect,
+    names: Names,
+}
+
+impl<'t, 'a> Statement<'t, 'a> {
+    fn read(tokens: &'t [Token<'a>]) -> Self {
+        let first = tokens.iter().position(|token| !token.is_mark("(")).unwrap_or(0);
+        let tokens = &tokens[first..];
+        let command = tokens.first().filter(|token| token.kind == Kind::Word).map_or("", |token| token.text);
+        let known = COMMANDS.iter().find(|(name, ..)| command.eq_ignore_ascii_case(name));
+        let (effect, names) = known.map_or((Effect::Write, Names::Nothing), |(_, effect, names)| (*effect, *names));
+        let mut statement = Self { tokens, command, effect, names };
+        statement.look_closer();
+        statement
+    }
+
+    fn begins(&self, word: &str) -> bool {
+        self.command.eq_ignore_ascii_case(word)
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.tokens.iter().any(|token| token.is(word))
+    }
+
+    /// What the first word does not tell.
+    fn look_closer(&mut self) {
+        let writes = self.tokens.windows(2).any(|pair| {
+            let starts = pair[0].is_mark("(") || pair[0].is_mark(")");
+            starts && WRITES.iter().any(|verb| pair[1].is(verb))
+        });
+        if self.begins("with") {
+            let main = self.outermost().find(|token| token.is("select") || WRITES.iter().any(|verb| token.is(verb)));
+            let main = main.map_or("with", |token| token.text);
+            if WRITES.iter().any(|verb| main.eq_ignore_ascii_case(verb)) || writes {
+                self.effect = Effect::Write;
+            }
+            (self.command, self.names) = (main, if main.eq_ignore_ascii_case("update") { Names::Inside } else { Names::From });
+            if main.eq_ignore_ascii_case("insert") {
+                self.names = Names::Into;
+            }
+        } else if self.begins("copy") && self.outermost().any(|token| token.is("to")) {
+            self.effect = Effect::Read;
+        } else if self.begins("explain") && self.has("analyze") {
+            self.effect = self.inside().map_or(Effect::Read, |inside| inside.effect);
+        } else if self.begins("select") && self.outermost().any(|token| token.is("into")) {
+            self.effect = Effect::Write;
+        }
+    }
+
+    /// The tokens that are in no parentheses.
+    fn outermost(&self) -> impl Iterator<Item = &'t Token<'a>> {
+        let mut depth = 0_usize;
+        self.tokens.iter().filter(move |token| {
+            match token.text {
+                "(" if token.kind == Kind::Mark => depth += 1,
+                ")" if token.kind == Kind::Mark => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0
+        })
+    }
+
+    /// The statement that this one explains, prepares or reads through.
+    fn inside(&self) -> Option<Self> {
+        let verbs = ["select", "with", "insert", "update", "delete", "merge", "replace", "values"];
+        let start = 1 + self.tokens.get(1..)?.iter().position(|token| verbs.iter().any(|verb| token.is(verb)))?;
+        Some(Self::read(&self.tokens[start..]))
+    }
+
+    fn sets_up(&self) -> bool {
+        let not_for_long = ["local", "transaction"].iter().any(|word| self.tokens.get(1).is_some_and(|token| token.is(word)));
+        ["set", "prepare", "listen", "use"].iter().any(|word| self.begins(word)) && !not_for_long
+    }
+
+    fn collection(&self, dialect: Dialect) -> Option<String> {
+        let behind =
+            |word: &str| self.tokens.iter().position(|token| token.is(word)).and_then(|at| self.name_at(at + 1, dialect));
+        let found = match self.names {
+            Names::Nothing => None,
+            Names::Next => self.name_at(1, dialect).or_else(|| self.from(dialect)),
+            Names::From => self.from(dialect),
+            Names::Into => behind("into").or_else(|| self.name_at(1, dialect)),
+            Names::On => behind("on").or_else(|| self.name_at(1, dialect)),
+            Names::Inside => self.inside().and_then(|inside| inside.collection(dialect)),
+        };
+        found.map(name)
+    }
+
+    /// The name behind the outermost FROM that has one which is none of a WITH.
+    fn from(&self, dialect: Dialect) -> Option<String> {
+        let (mut depth, mut found) = (0_usize, Vec::new());
+        let mut selects = vec![true];
+        for (index, token) in self.tokens.iter().enumerate() {
+            if token.is_mark("(") {
+                depth += 1;
+                selects.truncate(depth);
+                selects.push(
+                    self.tokens.get(index + 1).is_some_and(|next| next.is("select") || next.is("with") || next.is("delete")),
+                );
+            } else if token.is_mark(")") {
+                depth = depth.saturating_sub(1);
+            } else if token.is("from") && selects.get(depth).copied().unwrap_or(false) {
+                found.extend(self.name_at(index + 1, dialect).map(|name| (depth, name)));
+            }
+        }
+        found.sort_by_key(|(depth, _)| *depth);
+        let of_with: Vec<String> = self.of_with(dialect);
+        let place = found.iter().position(|(_, name)| !of_with.contains(name)).unwrap_or(0);
+        (place < found.len()).then(|| found.swap_remove(place).1)
+    }
+
+    /// Names that stand for what a WITH selects.
+    fn of_with(&self, dialect: Dialect) -> Vec<String> {
+        let is_with = self.tokens.first().is_some_and(|token| token.is("with"));
+        let ends = self.tokens.windows(3).enumerate().filter(|(_, three)| {
+            let opens = three[2].is_mark("(") || three[2].is("materialized") || three[2].is("not");
+            is_with && matches!(three[0].kind, Kind::Word | Kind::Quoted) && three[1].is("as") && opens
+        });
+        ends.filter_map(|(index, _)| self.name_at(index, dialect)).collect()
+    }
+
+    /// The name, with what it is in, at or soon behind a place.
+    fn name_at(&self, at: usize, dialect: Dialect) -> Option<String> {
+        let skipped = self.tokens.get(at..)?.iter().take_while(|token| NO_NAMES.iter().any(|word| token.is(word))).count();
+        let mut name = String::new();
+        for pair in self.tokens[at + skipped..].chunks(2) {
+            let plain = match pair[0].kind {
+                Kind::Word if dialect == Dialect::Postgres => pair[0].text.to_ascii_lowercase(),
+                Kind::Word => pair[0].text.to_owned(),
+                Kind::Quoted => pair[0].text.trim_matches(['"', '`']).to_owned(),
+                _ => return None,
+            };
+            name.push_str(&plain);
+            if !pair.get(1).is_some_and(|point| point.is_mark(".")) {
+                return Some(name);
+            }
+            name.push('.');
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;
