@@ -163,6 +163,21 @@ const DEVIATIONS: &[Deviation] = &[
         },
     },
     Deviation {
+        file: "my-wireshark.pcap",
+        why: "the login is a row too",
+        change: |figures| (figures.requests, figures.responses) = (Some(17), Some(17)),
+    },
+    Deviation {
+        file: "my-157queries-13001.pcap",
+        why: "the statement's 157, and the login is a row too",
+        change: |figures| (figures.requests, figures.responses) = (Some(158), Some(158)),
+    },
+    Deviation {
+        file: "my-prepared-midstream.pcap",
+        why: "tshark's frames: nothing answers the two statements that are closed, and three answers come after the capture's end",
+        change: |figures| figures.responses = Some(8),
+    },
+    Deviation {
         file: "corrupt-2.pcap",
         why: "the second record claims 1.4 GB: libpcap reads one packet too, tshark makes a second one up",
         change: |figures| figures.packets = Some(1),
@@ -201,19 +216,27 @@ fn rows_of_postgres(messages: &BTreeMap<String, u64>) -> u64 {
     begins.iter().filter_map(|name| messages.get(*name)).sum()
 }
 
+/// Commands of MySQL; a client that quits is no row.
+fn rows_of_mysql(commands: &BTreeMap<String, u64>) -> u64 {
+    commands.iter().filter(|(command, _)| *command != "1").map(|(_, count)| count).sum()
+}
+
 fn figures_of_manifest(file: &str, expected: &str) -> Figures {
     let is_http = expected.contains("http.request=");
     // What tshark says of HTTP/2 stands behind all else.
     let http2 = expected.split_once("http2 ").map_or("", |(_, http2)| http2);
     let http = |text: Option<&str>| text.filter(|_| is_http).map(str::to_owned);
+    let mysql =
+        numbers(expected, "commands=").filter(|_| expected.contains("mysql.query")).map(|commands| rows_of_mysql(&commands));
     let postgres = numbers(expected, "types=").map(|messages| rows_of_postgres(&messages));
     let mut figures = Figures {
         packets: number(expected, "packets="),
         connections: number(expected, "tcp_streams="),
-        requests: number(expected, "http.request=").or(number(http2, ":method=")).or(postgres).or(Some(0)),
+        requests: number(expected, "http.request=").or(number(http2, ":method=")).or(postgres).or(mysql).or(Some(0)),
         responses: number(expected, "http.response=")
             .or(numbers(http2, ":status=").map(|codes| codes.values().sum()))
             .or(postgres)
+            .or(mysql)
             .or(Some(0)),
         methods: numbers(expected, "methods=").filter(|_| is_http),
         statuses: numbers(expected, "codes=").filter(|_| is_http).or(numbers(http2, ":status=")),
@@ -316,10 +339,6 @@ fn every_capture_gives_the_figures_that_are_right() {
 const UNDECODED: &[(&str, &str, [u64; 4])] = &[
     ("h1-docker-upgrade.pcap", "2375 unknown", [1, 150, 41, 468]),
     ("h1-proxy-connect.pcap", "80 tls", [1, 51, 3423, 55425]),
-    ("my-wireshark.pcap", "3306 mysql", [1, 57, 659, 1194]),
-    ("my-157queries-13001.pcap", "13001 mysql", [1, 318, 6224, 27901]),
-    ("my-prepared-midstream.pcap", "30130 unknown", [7, 76, 591, 10646]),
-    ("my-gap.pcap", "3306 mysql", [1, 31, 28, 167441]),
     ("cql-create-table.pcap", "9042 cassandra", [1, 10, 806, 2185]),
     ("amqp-emit-receive.pcap", "5672 amqp", [2, 38, 825, 1276]),
     ("mqtt5-qos2.pcap", "1883 mqtt", [1, 15, 84, 16]),
@@ -338,7 +357,6 @@ const UNDECODED: &[(&str, &str, [u64; 4])] = &[
     ("be-mixed.pcap", "21 smtp or ftp", [1, 25, 19, 246]),
     ("be-mixed.pcap", "43690 unknown", [1, 1, 39, 0]),
     ("be-mixed.pcap", "58999 unknown", [1, 1, 0, 0]),
-    ("snaplen-mysql.pcap", "2883 unknown", [1, 5, 1982, 25]),
     ("mixed-day.pcap", "443 tls", [1, 9, 27, 0]),
 ];
 

@@ -11,6 +11,7 @@ pub mod http2;
 pub mod kafka;
 pub mod length;
 pub mod mongodb;
+pub mod mysql;
 pub mod postgres;
 pub mod redis;
 pub mod websocket;

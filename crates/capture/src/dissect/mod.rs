@@ -15,6 +15,7 @@ pub mod http2;
 pub mod kafka;
 mod messages;
 pub mod mongodb;
+pub mod mysql;
 pub mod postgres;
 pub(crate) mod prelude;
 pub mod redis;
@@ -34,6 +35,7 @@ pub const PROTOCOLS: &[Protocol] = &[
     kafka::PROTOCOL,
     mongodb::PROTOCOL,
     postgres::PROTOCOL,
+    mysql::PROTOCOL,
 ];
 
 /// Turns the two byte streams of one connection into exchanges.

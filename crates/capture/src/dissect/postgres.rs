@@ -271,7 +271,9 @@ impl Postgres {
             self.pipelined |= waited;
         }
         let at = self.halves[0].started.unwrap_or_default();
-        let row = self.row(Kind::Request, at, out);
+        // Nothing answers a request to cancel.
+        let kind = if piece.tag == CANCEL { Kind::Message } else { Kind::Request };
+        let row = self.row(kind, at, out);
         let session = Some(piece.tag).filter(|tag| *tag <= CANCEL);
         self.queue.push(Pending::new(row, Asked { session, ..Asked::default() }));
         while self.queue.is_full() || self.talk.outstanding() > OUTSTANDING_MAX {

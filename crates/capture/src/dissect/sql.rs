@@ -47,6 +47,11 @@ impl Text {
         }
     }
 
+    /// What it is about, if it names that, and its first word in capitals.
+    pub fn subject(&self) -> (Option<&Name>, &str) {
+        (self.collection.as_ref(), &self.command)
+    }
+
     /// The row runs it.
     pub fn run(&self, row: &mut Exchange) {
         self.place(row);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use trace::rules::sql::{Dialect, Secret, secrets};
 use trace::{Exchange, Flag};
-use wire::postgres;
+use wire::{mysql, postgres};
 
 use super::Mask;
 use super::names::is_secret_member;
@@ -13,13 +13,14 @@ use super::names::is_secret_member;
 /// How rows of this protocol are masked; `None` where they hold no SQL.
 pub(super) fn masker(protocol: &str) -> Option<fn(&mut Mask, &mut Exchange) -> bool> {
     match protocol {
-        "postgres" => Some(postgres),
+        "mysql" => Some(of_mysql),
+        "postgres" => Some(of_postgres),
         _ => None,
     }
 }
 
 /// Masks a row of PostgreSQL: its text, and Query, Parse and Bind messages. Whether there was anything to mask.
-fn postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
+fn of_postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
     let secret_parameters = parameters(&row.target, Dialect::Postgres);
     let target = mask.text(row.target.as_bytes(), Dialect::Postgres);
     let changed = target.is_some();
@@ -38,6 +39,36 @@ fn postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
         None => return changed,
     }
     true
+}
+
+/// Masks a row of MySQL: its text, and COM_QUERY and COM_STMT_PREPARE. What is bound to secret parameters is not kept: where it stands is
+/// told by types that may have been sent long before.
+fn of_mysql(mask: &mut Mask, row: &mut Exchange) -> bool {
+    let binds_secrets = !parameters(&row.target, Dialect::Mysql).is_empty() && &*row.method != "PREPARE";
+    let target = mask.text(row.target.as_bytes(), Dialect::Mysql);
+    let changed = target.is_some();
+    if let Some(target) = target {
+        row.target = String::from_utf8_lossy(&target).into();
+    }
+    let messages = row.request.as_deref().and_then(mysql::messages);
+    match (messages, row.request.is_some()) {
+        (Some(messages), _) if changed && !binds_secrets => {
+            let mut out = Vec::new();
+            for (number, content) in messages {
+                let (command, text) = content.split_at(content.len().min(1));
+                let masked = matches!(command, [3 | 0x16]).then(|| mask.text(text, Dialect::Mysql)).flatten();
+                mysql::push_message(number, &[command, masked.as_deref().unwrap_or(text)].concat(), &mut out);
+            }
+            row.request = Some(Bytes::from(out));
+        }
+        (_, true) if changed || binds_secrets => {
+            row.request = None;
+            row.flags.set(Flag::Unreplayable);
+            return true;
+        }
+        _ => {}
+    }
+    changed
 }
 
 /// The messages with their secrets masked; the inner `None` where there were none, the outer where they cannot be read.

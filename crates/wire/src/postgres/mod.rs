@@ -400,6 +400,9 @@ impl Conversation {
 
     /// The server waits for data. What else was sent already, up to their end, it ignores.
     fn copy_begins(&mut self, request: u64) {
+        if self.copying == Some(request) {
+            return;
+        }
         let end = self.expected.iter().position(|expected| expected.want == Want::CopyEnd);
         self.copying = end.is_none().then_some(request);
         let until = end.unwrap_or(self.expected.len());
