@@ -131,8 +131,10 @@ fn the_operations_that_slow_down_first_are_named() {
         operation: name.to_owned(),
         p99_ns: p99_ns.map(Some).to_vec(),
     };
-    let operations_of = vec![operation("first", [10, 25, 90]), operation("later", [10, 15, 90]), operation("never", [10, 15, 20])];
-    let steps = Steps { all: vec![step(100.0, 0), step(200.0, 0), step(300.0, 0)], operations: operations_of, ..Steps::default() };
+    let operations_of =
+        vec![operation("first", [10, 25, 90]), operation("later", [10, 15, 90]), operation("never", [10, 15, 20])];
+    let steps =
+        Steps { all: vec![step(100.0, 0), step(200.0, 0), step(300.0, 0)], operations: operations_of, ..Steps::default() };
     let found = |collection: Option<&str>, until: f64| -> Vec<String> {
         operations(&steps, collection, until).into_iter().map(|sign| format!("{} at {}", sign.what, sign.load)).collect()
     };

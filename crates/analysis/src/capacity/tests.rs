@@ -135,7 +135,8 @@ fn users_bear_a_rate() {
 /// 300/s had no errors, and of 200/s no more than 120/s were good: which of them is borne cannot be said.
 #[test]
 fn limits_that_contradict_each_other_bear_nothing() {
-    let steps = [100.0, 200.0, 300.0].map(|per_s| Step { goodput_per_s: f64::min(per_s, 120.0), ..step("s", per_s, &[1_000_000; 40]) });
+    let steps =
+        [100.0, 200.0, 300.0].map(|per_s| Step { goodput_per_s: f64::min(per_s, 120.0), ..step("s", per_s, &[1_000_000; 40]) });
     let floor = Limit::new("goodput>=150/s", Measure::Good, 150.0, trace::Unit::PerS);
     let (without, all) = breaking(&steps, &[]);
     assert_eq!(Safe::of_breaking(&without, &all).map(|safe| safe.per_s), Some(300.0));
@@ -319,8 +320,13 @@ fn a_collection_that_costs_less_than_nothing_is_costed_by_its_service_time() {
     let rates = [(80.0, 20.0), (90.0, 110.0), (300.0, 50.0), (200.0, 250.0), (500.0, 90.0), (350.0, 300.0)];
     let (steps, _) = costly(&rates);
     let cores: Vec<Option<f64>> = rates.iter().map(|(a, b)| Some(1.0 + 0.002 * a - 0.001 * b)).collect();
-    let measured =
-        Measured { steps: &steps, cores: &cores, safe: &told(Some(&safe(1000.0, 1100.0))), at_unix_ns: None, answered_per_cpu_s: None };
+    let measured = Measured {
+        steps: &steps,
+        cores: &cores,
+        safe: &told(Some(&safe(1000.0, 1100.0))),
+        at_unix_ns: None,
+        answered_per_cpu_s: None,
+    };
     let question = Question { mix: Some("a=50%,b=50%".parse().unwrap()), ..Question::default() };
     let found = Capacity::new(&measured, &question).unwrap().unwrap().mix.unwrap().known().cloned().expect("a mix");
     assert_eq!(found.basis, CostBasis::ServiceTime);
@@ -359,7 +365,9 @@ fn what_a_server_sends_of_its_own_accord_is_no_load() {
     for row in 0..2400_u32 {
         let kind = if row % 4 == 0 { trace::Kind::Request } else { trace::Kind::Push };
         let at = trace::TraceNs(i64::from(row) * 25_000_000);
-        writer.push(&trace::Exchange { at, kind, seq: row, collection: trace::Name::from("c"), ..trace::Exchange::default() }).unwrap();
+        writer
+            .push(&trace::Exchange { at, kind, seq: row, collection: trace::Name::from("c"), ..trace::Exchange::default() })
+            .unwrap();
     }
     writer.finish(trace::TraceMeta::default()).unwrap();
     let peaks = Peaks::load(&path).unwrap();
