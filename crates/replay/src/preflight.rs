@@ -20,7 +20,7 @@ use crate::pacing::Pacing;
 use crate::probe;
 use crate::profile::{Curve, CurveCounts, Repeats};
 use crate::provenance::hash_file;
-use crate::request::{Added, unreplayable};
+use crate::request::{Added, NO_DRIVER, unreplayable};
 use crate::schedule::Traffic;
 use crate::setup::{addresses_collection, missing_by_target};
 use crate::sources::Sources;
@@ -68,7 +68,7 @@ pub struct Preflight {
     /// Requests that change the target, by effect.
     pub writes: BTreeMap<&'static str, u64>,
     /// Requests that cannot be sent, by reason; each has an outcome of class `unreplayable`.
-    pub unreplayable: BTreeMap<&'static str, u64>,
+    pub unreplayable: BTreeMap<String, u64>,
     /// Requests by collection.
     pub collections: BTreeMap<String, u64>,
     /// Connections at most.
@@ -160,8 +160,8 @@ pub fn preflight(options: &ReplayOptions) -> Result<Preflight> {
         duration_ns: timing.duration_ns,
         rate_per_s: timing.rate_per_s,
         peak_per_s: timing.peak_per_s,
+        unreplayable: survey.unreplayable(),
         writes: survey.writes,
-        unreplayable: survey.unreplayable,
         addressed,
         collections: survey.collections.into_iter().map(|(name, seen)| (name, seen.requests)).collect(),
         connections,
@@ -227,9 +227,8 @@ impl Preflight {
             return Some(format!("{trace} holds no requests, so there is nothing to replay"));
         }
         let unreplayable: u64 = self.unreplayable.values().sum();
-        let reasons: Vec<String> = self.unreplayable.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         (unreplayable == self.requests)
-            .then(|| format!("none of the {unreplayable} requests of {trace} can be sent: {}", reasons.join(", ")))
+            .then(|| format!("none of the {unreplayable} requests of {trace} can be sent: {}", listed(&self.unreplayable)))
     }
 
     fn refuse_writes(&self, options: &ReplayOptions) -> Option<String> {
@@ -349,10 +348,6 @@ impl Preflight {
 
 impl fmt::Display for Preflight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |counts: &BTreeMap<&str, u64>| {
-            let parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-            if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
-        };
         let (chosen, whole) = (self.requests, self.trace_requests);
         let of_trace = if chosen == whole { String::new() } else { format!(", chosen of {whole}") };
         match self.scheduled {
@@ -391,10 +386,16 @@ impl fmt::Display for Preflight {
         if self.gathered_bytes > 0 {
             writeln!(f, "sessions     {} MB of that disk while the run goes on", (self.gathered_bytes >> 20) + 1)?;
         }
-        writeln!(f, "changes      {}", count(&self.writes))?;
-        write!(f, "not sent     {}", count(&self.unreplayable))?;
+        writeln!(f, "changes      {}", listed(&self.writes))?;
+        write!(f, "not sent     {}", listed(&self.unreplayable))?;
         self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
+}
+
+/// `3 of this, 4 of that`.
+fn listed<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    let parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
 /// What of a comparison the trace does not allow, judged by its first rows.
@@ -429,6 +430,8 @@ struct Survey {
     session_span_ns: i64,
     writes: BTreeMap<&'static str, u64>,
     unreplayable: BTreeMap<&'static str, u64>,
+    /// Those that no driver speaks, by protocol.
+    without_driver: BTreeMap<String, u64>,
     collections: BTreeMap<String, Seen>,
     curve: CurveCounts,
     second: (i64, u64),
@@ -454,11 +457,22 @@ impl Survey {
         }
         self.count_second(place.at);
         match unreplayable(row, targets.of(row.collection())) {
+            Some(NO_DRIVER) => match self.without_driver.get_mut(row.protocol()) {
+                Some(count) => *count += 1,
+                None => _ = self.without_driver.insert(row.protocol().to_owned(), 1),
+            },
             Some(reason) => *self.unreplayable.entry(reason).or_default() += 1,
             None if row.effect() != Effect::Read => *self.writes.entry(row.effect().as_str()).or_default() += 1,
             None => {}
         }
         self.count_collection(row);
+    }
+
+    /// Requests that cannot be sent, by reason.
+    fn unreplayable(&self) -> BTreeMap<String, u64> {
+        let speechless = |(protocol, count): (&String, &u64)| (format!("of {protocol}, which no driver speaks yet"), *count);
+        let other = self.unreplayable.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
+        self.without_driver.iter().map(speechless).chain(other).collect()
     }
 
     /// The collections that targets can be asked for.

@@ -263,6 +263,9 @@ fn filled(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Strin
     Ok(out)
 }
 
+/// Of a row in a protocol that no driver speaks.
+pub const NO_DRIVER: &str = "its protocol has no driver";
+
 /// Why a row cannot be sent; `None` where it can. `target` is where its collection goes, if anywhere.
 #[must_use]
 pub fn unreplayable(row: &Row<'_>, target: Option<usize>) -> Option<&'static str> {
@@ -273,7 +276,7 @@ pub fn unreplayable(row: &Row<'_>, target: Option<usize>) -> Option<&'static str
         return Some("part of a long-lived stream, which no driver speaks");
     }
     if crate::driver::of_protocol(row.protocol()).is_none() {
-        return Some("its protocol has no driver");
+        return Some(NO_DRIVER);
     }
     if row.method().eq_ignore_ascii_case("CONNECT") {
         return Some("opens a tunnel");

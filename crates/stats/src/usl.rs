@@ -51,7 +51,8 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::TooFew { found, needed } => {
-                write!(f, "{found} different loads are too few for a fit: measure at least {needed}")
+                let loads = if *found == 1 { "load is" } else { "different loads are" };
+                write!(f, "{found} {loads} too few for a fit: measure at least {needed}")
             }
             Self::NotPositive => f.write_str("a load, throughput or latency is not above 0"),
             Self::TooNarrow => f.write_str("the largest load is less than twice the smallest: measure over a wider range"),

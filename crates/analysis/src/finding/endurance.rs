@@ -87,8 +87,11 @@ fn sentence(one: &endurance::Judged, endurance: &Endurance) -> String {
         (false, false) => "seems to fall",
     };
     let limit = one.limit.as_ref().zip(growth.ceiling_in_s).map_or_else(String::new, |(limit, in_s)| {
-        let (at, left) = (units::reading(limit.at, &one.unit), units::duration(in_s * 1e9));
-        format!("; it would reach {at}, {}, in {left}", limit.of)
+        let at = units::reading(limit.at, &one.unit);
+        match units::duration(in_s * 1e9) {
+            _ if in_s == 0.0 => format!("; it is past {at}, {}", limit.of),
+            left => format!("; it would reach {at}, {}, in {left}", limit.of),
+        }
     });
     let doubt = match growth.kind {
         GrowthKind::SuspectGrowing | GrowthKind::SuspectFalling => {

@@ -154,8 +154,6 @@ pub struct Conversation {
     current: Option<Current>,
     /// The request whose data the client sends.
     copying: Option<u64>,
-    /// An error makes the server ignore everything up to the next Sync.
-    skipping: bool,
     next_request: u64,
 }
 
@@ -181,7 +179,6 @@ impl Conversation {
             expected: VecDeque::new(),
             current: None,
             copying: None,
-            skipping: false,
             next_request: 0,
         }
     }
@@ -270,7 +267,7 @@ impl Conversation {
 
     /// Messages of the client were not seen: there is a request whose answer will come. Its number.
     pub fn expect_unseen(&mut self) -> u64 {
-        (self.current, self.skipping, self.copying) = (None, false, None);
+        (self.current, self.copying) = (None, None);
         let request = self.begin();
         self.expect(Want::Unseen, request);
         request
@@ -282,9 +279,7 @@ impl Conversation {
     }
 
     fn expect(&mut self, want: Want, request: u64) {
-        if !self.skipping {
-            self.expected.push_back(Expected { want, request });
-        }
+        self.expected.push_back(Expected { want, request });
     }
 
     /// The request that a message of the client is of, and whether it begins with it.
@@ -354,7 +349,6 @@ impl Conversation {
         let unanswered = self.expected.back().filter(|expected| !expected.want.is_boundary()).map(|expected| expected.request);
         let current = self.current.take().filter(|current| !current.flushed).map(|current| current.request);
         let before = current.or(unanswered);
-        self.skipping = false;
         let request = before.unwrap_or_else(|| self.begin());
         self.expect(Want::Sync, request);
         (Some(request), before.is_none())
@@ -394,7 +388,6 @@ impl Conversation {
             while self.expected.front().is_some_and(|expected| !expected.want.is_boundary()) {
                 self.expected.pop_front();
             }
-            self.skipping = self.expected.is_empty();
         }
     }
 
