@@ -87,7 +87,8 @@ fn what_several_sources_use_adds_up() {
 #[test]
 fn what_a_target_bears_is_what_it_answers_well() {
     let failing = Step { goodput_per_s: 120.0, ..step(300.0, 600) };
-    let found = Bearing::new(&[step(100.0, 0), step(200.0, 0), failing], &[]).saturation.expect("steps");
+    let some_wrong = Step { answered_per_s: 205.0, ..step(200.0, 0) };
+    let found = Bearing::new(&[step(100.0, 0), some_wrong, failing], &[]).saturation.expect("steps");
     assert_eq!((found.per_s, found.step.as_str()), (200.0, "200"));
 }
 
