@@ -3,7 +3,8 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod sample;
 
-use analysis::finding::{self, Finding};
+use analysis::finding::{self, Finding, Verdict};
+use analysis::threshold::Thresholds;
 use analysis::{Analysis, Run};
 use sample::{MS, US, info, outcome, write_run};
 use stats::Rng;
@@ -74,6 +75,19 @@ fn only(dir: &TempDir, id: &str) -> (String, String) {
     let ids: Vec<&str> = found.iter().map(|finding| finding.id).collect();
     assert_eq!(ids, [id]);
     (found[0].title.clone(), found[0].hint.clone().expect("chosen by it"))
+}
+
+#[test]
+fn a_run_most_of_whose_requests_fail_is_no_success() {
+    let verdict = |failing: u64, thresholds: &[&str]| {
+        let dir = run(1000, |id| if id % 10 < failing { refused(good(id)) } else { good(id) });
+        let run = Run::open(dir.path()).expect("a run");
+        let thresholds = Thresholds::of_words(thresholds).expect("thresholds");
+        let analysis = Analysis::new(&run).and_then(|analysis| analysis.held(&run, &thresholds, &[])).expect("outcomes");
+        finding::findings(&analysis).into_iter().find(|finding| finding.id == "answers").expect("always there").verdict
+    };
+    assert_eq!([verdict(5, &[]), verdict(6, &[])], [Verdict::Warn, Verdict::Fail]);
+    assert_eq!(verdict(6, &["error_rate<70%"]), Verdict::Warn, "so many may fail");
 }
 
 #[test]

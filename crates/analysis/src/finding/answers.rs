@@ -5,6 +5,9 @@ use serde_json::json;
 use super::{Judged, Verdict};
 use crate::{Analysis, units};
 
+/// Where a larger share of the requests failed, and nobody said by a threshold how many may, the run did not succeed.
+const FAILED_SHARE_MAX: f64 = 0.5;
+
 pub(super) fn answers(analysis: &Analysis) -> Judged {
     let totals = &analysis.totals;
     let failed = totals.failed();
@@ -13,7 +16,11 @@ pub(super) fn answers(analysis: &Analysis) -> Judged {
     let (verdict, title) = match (totals.ok, failed) {
         (_, 0) => (Verdict::Pass, "Every request got a good answer.".to_owned()),
         (0, _) => (Verdict::Fail, format!("No request got a good answer{most}.")),
-        _ => (Verdict::Warn, format!("{share} of the requests ({}) got no good answer{most}.", units::count(failed))),
+        _ => {
+            let mostly = totals.share(failed) > FAILED_SHARE_MAX && analysis.thresholds.is_empty();
+            let title = format!("{share} of the requests ({}) got no good answer{most}.", units::count(failed));
+            (if mostly { Verdict::Fail } else { Verdict::Warn }, title)
+        }
     };
     let figures = json!({ "requests": totals.requests, "ok": totals.ok, "failed": failed, "failed_share": totals.share(failed) });
     Judged { title, verdict, figures, interval: None, evidence: "outcomes: ok, error, status" }
