@@ -442,7 +442,8 @@ fn a_redis_server_is_asked_for_its_figures() {
 
 /// A PostgreSQL server of its own that is stopped with this.
 struct Postgres {
-    _server: Stopped,
+    server: Stopped,
+    serve: Command,
     port: String,
     tools: PathBuf,
 }
@@ -481,9 +482,18 @@ impl Postgres {
         let mut serve = as_user("postgres");
         serve.args(["-p", &port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "unix_socket_directories="]);
         let server = Stopped(serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let postgres = Self { _server: server, port, tools };
+        let postgres = Self { server, serve, port, tools };
         wait_for(|| postgres.says("select 1").0 == Some(0));
         Some(postgres)
+    }
+
+    /// Stops it at once and starts it again on its data.
+    fn start_again(&mut self) {
+        let stop = rustix::process::Pid::from_child(&self.server.0);
+        rustix::process::kill_process(stop, rustix::process::Signal::INT).unwrap();
+        self.server.0.wait().unwrap();
+        self.server = Stopped(self.serve.spawn().unwrap());
+        wait_for(|| self.says("select 1").0 == Some(0));
     }
 
     /// Exit code and output of `psql`.
@@ -531,6 +541,31 @@ fn a_postgresql_server_is_asked_for_its_statistics() {
         let bytes = std::fs::read(file.path()).unwrap();
         assert!(!bytes.windows(11).any(|window| window == PG_PASSWORD.as_bytes()), "{:?} holds the password", file.path());
     }
+}
+
+#[test]
+fn a_postgresql_server_that_is_started_again_is_noticed_and_asked_on() {
+    let Some(python) = python() else { return };
+    let dir = folder();
+    let Some(mut postgres) = Postgres::start(dir.path()) else { return };
+    let trace = trace_of(dir.path(), 600, 50);
+    let server = Server::testbed(&["queue"]);
+    let source = format!("postgres://rehearsal@127.0.0.1:{}/postgres", postgres.port);
+    let out = dir.path().join("run");
+    let words = ["replay", text(&trace), "--target", &server.url(), "--no-check", "-o", text(&out), "--probe", &source];
+    let mut replay = rehearsal_tests::rehearsal(&[&words[..], &["--probe-every", "200ms"]].concat());
+    let replay = replay.env("PGPASSWORD", PG_PASSWORD).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut replay = Stopped(replay);
+    wait_for(|| answered(&server, "/{path}") > 20.0);
+    postgres.start_again();
+    wait_for(|| kinds(&out, &source).contains(&"restarted".to_owned()));
+    let at = answered(&server, "/{path}");
+    wait_for(|| answered(&server, "/{path}") > at + 50.0);
+    assert!(matches!(replay.0.wait().unwrap().code(), Some(0 | 1)));
+    let events = kinds(&out, &source);
+    assert_eq!(events.iter().filter(|kind| *kind == "restarted").count(), 1, "{events:?}");
+    let pings = series(&resources(&python, &out), &source, "ping_s").len();
+    assert!(pings > 20, "{pings} readings of about 60: it is asked on");
 }
 
 /// A child that ends with this.
