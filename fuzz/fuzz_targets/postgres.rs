@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wire::Side;
-use wire::postgres::{Conversation, Event, Hole, bind, error_field, find_start, messages, parse, with_parameters};
+use wire::{Hole, Side};
+use wire::postgres::{Conversation, Event, bind, error_field, find_start, messages, parse, with_parameters};
 
 /// What was seen of the pieces, which are of the sides in turn: the request, type and content of each message.
 fn read(joined_late: bool, pieces: &[(Side, &[u8])]) -> Vec<String> {

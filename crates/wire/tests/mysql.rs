@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use wire::Side::{self, Client, Server};
 use wire::mysql::{
-    Compression, Conversation, Done, Event, Failure, Hole, LOGIN, Said, capability, done, failure, find_start, greeting,
-    is_command, is_greeting, login, messages, push_message, query_text, unpack,
+    Compression, Conversation, Done, Event, Failure, LOGIN, Said, capability, done, failure, find_start, greeting, is_command,
+    is_greeting, login, messages, push_message, query_text, unpack,
 };
-use wire::{Start, Step};
+use wire::{Hole, Start, Step};
 
 /// A message as it was seen: content, request, and the command if it began one.
 type Seen = (Vec<u8>, Option<u64>, Option<u8>);
@@ -192,7 +192,7 @@ fn a_message_is_found_behind_a_hole() {
     }
     let mut talk = Conversation::joined_late();
     talk.read(Client, &query[..6]);
-    assert_eq!((talk.skip(Client, 7), talk.skip(Client, 1)), (Hole::Inside { end: true }, Hole::Lost));
+    assert_eq!((talk.skip(Client, 7), talk.skip(Client, 1)), (Hole::ToEnd, Hole::Lost));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use trace::{Flag, TraceNs};
 use wire::Side;
 use wire::http1::{
-    ClientEvent, Conversation, Ending, Event, Hole, Malformed, OUTSTANDING_MAX, Oddities, ResponseHead, ServerEvent, Start, Step,
+    ClientEvent, Conversation, Ending, Event, Hole, Malformed, OUTSTANDING_MAX, Oddities, ResponseHead, ServerEvent, Step,
     find_start,
 };
 
@@ -279,11 +279,7 @@ impl Http1 {
     }
 
     fn search(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = match find_start(side, bytes) {
-            Start::At(at) => (at, true),
-            Start::NotBefore(at) => (at, false),
-        };
-        out.undecoded_bytes += skipped as u64;
+        let (skipped, found) = out.pass_over(find_start(side, bytes));
         if found {
             self.talk.restart(side);
             self.stream(side).mode = Mode::Framed;

@@ -199,11 +199,7 @@ impl Http2 {
     }
 
     fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = match find_start(bytes) {
-            Start::At(at) => (at, true),
-            Start::NotBefore(at) => (at, false),
-        };
-        out.undecoded_bytes += skipped as u64;
+        let (skipped, found) = out.pass_over(find_start(bytes));
         self.unread_bytes += if side == Side::Client { skipped as u64 } else { 0 };
         if found {
             self.talk.restart(side);

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use trace::{Exchange, Flag, TraceNs};
-use wire::{Framed, Framing, Hole, Side, Start, Step};
+use wire::{Framed, Framing, Hole, Side, Step};
 
 use super::{Connection, Dissector, Emit, Options, read_on};
 
@@ -181,11 +181,7 @@ impl<T: Talk> Messages<T> {
                 continue;
             }
             let lane = &mut self.lanes[side as usize];
-            let (skipped, found) = match lane.framing.find_start(rest) {
-                Start::At(at) => (at, true),
-                Start::NotBefore(at) => (at, false),
-            };
-            out.undecoded_bytes += skipped as u64;
+            let (skipped, found) = out.pass_over(lane.framing.find_start(rest));
             used += skipped;
             if !found {
                 return used;

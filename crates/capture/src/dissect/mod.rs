@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use trace::rules::Rules;
 use trace::{Exchange, ExchangeLoss, Flag, Header, Issues, Kind, LostPlace, Name, Names, TraceNs};
-use wire::Side;
+use wire::{Side, Start};
 
 pub mod http1;
 pub mod http2;
@@ -99,6 +99,16 @@ impl Emit {
     /// A request was sent, after so many rows of its connection, and cannot be one: its head was not captured.
     pub fn lose(&mut self, about: &Connection, rows_before: u32, at: TraceNs) {
         self.loss.lose(LostPlace { connection: about.session, rows_before, at_unix_ns: at.ns() });
+    }
+
+    /// Counts what lies before the next message of one side, which was looked for: how many bytes, and whether it was found behind them.
+    fn pass_over(&mut self, start: Start) -> (usize, bool) {
+        let (skipped, found) = match start {
+            Start::At(at) => (at, true),
+            Start::NotBefore(at) => (at, false),
+        };
+        self.undecoded_bytes += skipped as u64;
+        (skipped, found)
     }
 
     /// The connection goes on as something else, from where the dissector stands. It is not asked again but to finish, and so has given

@@ -12,10 +12,10 @@ use trace::rules::sql::Dialect;
 use trace::{Exchange, Flag, Kind, Name, TraceNs};
 use wire::Side;
 use wire::mysql::{
-    COMPRESSED_BYTES_MAX, Conversation, Event, Hole, LOGIN, OUTSTANDING_MAX, Piece, SSL_REQUEST, Said, capability, find_start,
+    COMPRESSED_BYTES_MAX, Conversation, Event, LOGIN, OUTSTANDING_MAX, Piece, SSL_REQUEST, Said, capability, find_start,
     is_answered, is_command, is_greeting, login, query_text, unpack,
 };
-use wire::{Start, Step};
+use wire::{Hole, Step};
 
 use super::sql::{Queue, Statements, Text, Transactions, give_back};
 use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade, note_answer, read_on};
@@ -121,12 +121,12 @@ impl Dissector for Mysql {
             return self.queue.lose_answers();
         }
         let hole = self.talk.skip(side, missing_bytes);
-        self.hole(side, missing_bytes, hole);
+        self.on_message(side, |request| request.missed(side, hole, missing_bytes));
         self.halves[side as usize].content_bytes += missing_bytes;
         match hole {
-            Hole::Inside { end: true } => self.message_over(side, at, out),
-            Hole::Inside { end: false } => {}
-            Hole::Lost => {
+            Hole::ToEnd => self.message_over(side, at, out),
+            Hole::Inside => {}
+            Hole::Past | Hole::Lost => {
                 self.issue("mysql-messages-lost", out);
                 self.lose(side, at);
             }
@@ -149,8 +149,7 @@ impl Dissector for Mysql {
         }
         self.on_message(Side::Client, |request| request.cut(Flag::Open));
         out.undecoded_bytes += std::mem::take(&mut self.greeting_bytes);
-        self.queue.close(self.talk.oldest_open(), self.lossy);
-        while let Some(request) = self.queue.pop() {
+        for request in self.queue.close(self.talk.oldest_open(), self.lossy) {
             self.give_back(request, out);
         }
     }
@@ -296,11 +295,7 @@ impl Mysql {
     }
 
     fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = match find_start(side, bytes) {
-            Start::At(at) => (at, true),
-            Start::NotBefore(at) => (at, false),
-        };
-        out.undecoded_bytes += skipped as u64;
+        let (skipped, found) = out.pass_over(find_start(side, bytes));
         if found {
             self.talk.restart(side);
             if side == Side::Server {
@@ -533,32 +528,19 @@ impl Mysql {
 
     /// Awaits no further answer to the requests up to a number.
     fn give_up(&mut self, number: u64, out: &mut Emit) {
-        self.queue.give_up(self.talk.oldest_open(), number, self.lossy);
+        let given_up = self.queue.give_up(self.talk.oldest_open(), number, self.lossy);
         self.talk.forget(number);
-        while self.queue.first() <= number
-            && let Some(request) = self.queue.pop()
-        {
+        for request in given_up {
             self.give_back(request, out);
         }
-    }
-
-    /// Bytes of the message under way were missed.
-    fn hole(&mut self, side: Side, missing_bytes: u64, hole: Hole) {
-        let missing_bytes = if hole == Hole::Lost { 0 } else { missing_bytes };
-        self.on_message(side, |request| request.missed(side, missing_bytes));
     }
 
     /// Where the next message of one side begins is not known.
     fn lose(&mut self, side: Side, at: TraceNs) {
         let half = &mut self.halves[side as usize];
         (half.searching, half.started, half.in_message) = (true, None, false);
-        match side {
-            Side::Server => self.queue.lose_answers(),
-            Side::Client if self.queue.ends_unseen() => {}
-            Side::Client => {
-                self.talk.expect_unseen();
-                self.queue.push_unseen(&self.about, at, Asked::new(0));
-            }
+        if self.queue.lose(side, &self.about, at, || Asked::new(0)) {
+            self.talk.expect_unseen();
         }
     }
 

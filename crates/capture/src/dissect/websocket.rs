@@ -12,7 +12,7 @@ mod rows;
 
 use trace::{Flag, Keep, TraceNs};
 use wire::Side;
-use wire::websocket::{Conversation, Event, Extension, Hole, Opening, Part, Start, Step, accept, find_start, is_frames};
+use wire::websocket::{Conversation, Event, Extension, Hole, Opening, Part, Step, accept, find_start, is_frames};
 
 use super::{Connection, Dissector, Emit, Options, Probe, Protocol, Upgrade, header, read_on};
 use incoming::Incoming;
@@ -219,11 +219,7 @@ impl WebSocket {
     }
 
     fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = match find_start(side, bytes) {
-            Start::At(at) => (at, true),
-            Start::NotBefore(at) => (at, false),
-        };
-        out.undecoded_bytes += skipped as u64;
+        let (skipped, found) = out.pass_over(find_start(side, bytes));
         if found {
             self.talk.restart(side);
             self.half(side).searching = false;

@@ -25,7 +25,7 @@ mod packet;
 use std::collections::VecDeque;
 
 use crate::postgres::cut_text;
-use crate::{Malformed, Side, Step, more, step};
+use crate::{Hole, Malformed, Side, Step, more, step};
 pub use compressed::{COMPRESSED_BYTES_MAX, Compression, unpack};
 pub use content::{
     CURSOR_EXISTS, Cursor, Done, Failure, Greeting, IN_TRANSACTION, Login, MORE_RESULTS, capability, done, failure, greeting,
@@ -156,18 +156,6 @@ pub enum Event<'a> {
     Malformed(Malformed),
 }
 
-/// What a hole in one side means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hole {
-    /// It lies inside a packet, or reaches to its end.
-    Inside {
-        /// The message is over.
-        end: bool,
-    },
-    /// Where the next message begins has to be found.
-    Lost,
-}
-
 /// What a message of the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said<'a> {
@@ -273,7 +261,8 @@ impl Conversation {
     /// Says that `missing_bytes` of one side, behind what was read, were not seen.
     pub fn skip(&mut self, side: Side, missing_bytes: u64) -> Hole {
         match self.packets[side as usize].skip(missing_bytes) {
-            Some(end) => Hole::Inside { end },
+            Some(true) => Hole::ToEnd,
+            Some(false) => Hole::Inside,
             None => Hole::Lost,
         }
     }

@@ -21,7 +21,7 @@ mod frame;
 
 use std::collections::VecDeque;
 
-use crate::{Malformed, Side, Step, more, step};
+use crate::{Hole, Malformed, Side, Step, more, step};
 pub use content::{
     Bind, CommandTag, Parse, authentication, bind, cut_text, error_field, messages, named, parse, push_execute, push_message,
     push_query, push_startup, startup_parameters, with_parameters,
@@ -74,18 +74,6 @@ pub enum Event<'a> {
     Piece(Piece<'a>),
     /// No message.
     Malformed(Malformed),
-}
-
-/// What a hole in one side means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hole {
-    /// It lies inside a message, or reaches to its end.
-    Inside {
-        /// The message is over.
-        end: bool,
-    },
-    /// Where the next message begins has to be found.
-    Lost,
 }
 
 /// What is to be said to a message.
@@ -222,11 +210,11 @@ impl Conversation {
             return Hole::Lost;
         }
         head.left -= missing_bytes as u32;
-        let end = head.left == 0;
-        if end {
-            self.under_way[side as usize] = None;
+        if head.left > 0 {
+            return Hole::Inside;
         }
-        Hole::Inside { end }
+        self.under_way[side as usize] = None;
+        Hole::ToEnd
     }
 
     /// Says that the next bytes of one side begin a message.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use trace::{Exchange, Flag, Name, TraceNs};
-use wire::Side;
+use wire::{Hole, Side};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Text;
@@ -97,8 +97,9 @@ impl<X> Pending<X> {
         self.row.flags.set(Flag::Unreplayable);
     }
 
-    /// Bytes inside a message of one side were missed.
-    pub fn missed(&mut self, side: Side, missing_bytes: u64) {
+    /// Bytes from a message of one side on were missed: of itself as many, unless the hole goes past its end.
+    pub fn missed(&mut self, side: Side, hole: Hole, missing_bytes: u64) {
+        let missing_bytes = if matches!(hole, Hole::Past | Hole::Lost) { 0 } else { missing_bytes };
         match side {
             Side::Client => {
                 self.row.request_bytes += missing_bytes;
@@ -166,15 +167,18 @@ impl<X> Queue<X> {
         self.pending.push_back(request);
     }
 
-    /// A request that was not captured; `at` is when that was found.
-    pub fn push_unseen(&mut self, about: &Connection, at: TraceNs, own: X) {
-        let row = Exchange { at, ..Exchange::default() };
-        self.push(Pending { unseen: Some(about.rows), ..Pending::new(row, own) });
-    }
-
-    /// Whether the last request was not captured.
-    pub fn ends_unseen(&self) -> bool {
-        self.pending.back().is_some_and(|last| last.unseen.is_some())
+    /// Messages of one side were not captured, as was found `at`: of the server some bytes of answers, whichever; of the client a request, which
+    /// is put in its place unless there is one already. Whether it was.
+    pub fn lose(&mut self, side: Side, about: &Connection, at: TraceNs, own: impl FnOnce() -> X) -> bool {
+        if side == Side::Server {
+            self.lose_answers();
+        }
+        let is_new = side == Side::Client && self.pending.back().is_none_or(|last| last.unseen.is_none());
+        if is_new {
+            let row = Exchange { at, ..Exchange::default() };
+            self.push(Pending { unseen: Some(about.rows), ..Pending::new(row, own()) });
+        }
+        is_new
     }
 
     /// The number that the next request has.
@@ -221,8 +225,9 @@ impl<X> Queue<X> {
         if front.given_up || front.unseen.is_some() || ready(front) { self.pop() } else { None }
     }
 
-    /// No answers to the requests from `open_from` up to a number are awaited any more; `lossy` says that they may not have been captured.
-    pub fn give_up(&mut self, open_from: u64, number: u64, lossy: bool) {
+    /// Takes out the requests up to a number; answers to those from `open_from` on are not awaited any more. `lossy` says that these may not
+    /// have been captured.
+    pub fn give_up(&mut self, open_from: u64, number: u64, lossy: bool) -> Vec<Pending<X>> {
         let first = self.first;
         for (request, own) in self.up_to(number).zip(first..) {
             if own >= open_from {
@@ -232,10 +237,11 @@ impl<X> Queue<X> {
                 }
             }
         }
+        std::iter::from_fn(|| (self.first <= number).then(|| self.pop()).flatten()).collect()
     }
 
-    /// Nothing more will come: what has no whole answer is flagged, `open` if it has begun.
-    pub fn close(&mut self, open_from: u64, lossy: bool) {
+    /// Takes all requests out, since nothing more will come: what has no whole answer is flagged, `open` if it has begun.
+    pub fn close(&mut self, open_from: u64, lossy: bool) -> Vec<Pending<X>> {
         let open = usize::try_from(open_from.saturating_sub(self.first)).unwrap_or(usize::MAX);
         for request in self.pending.iter_mut().skip(open) {
             request.given_up = true;
@@ -245,6 +251,7 @@ impl<X> Queue<X> {
                 request.row.flags.set(Flag::Gap);
             }
         }
+        std::iter::from_fn(|| self.pop()).collect()
     }
 
     /// Some bytes of answers were missed, whichever.
