@@ -1,40 +1,30 @@
-//! Whole connections of every protocol: any order of bytes, holes and ends on both sides never panics and gives each row once.
+//! Whole connections of every protocol: any order of bytes, holes and ends on both sides, also where the protocol changes, never panics and
+//! gives each row once.
 
 #![no_main]
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod events;
+#[path = "../../crates/capture/tests/support/talk.rs"]
+mod talk;
 
-use capture::dissect::{Connection, Emit, Options, PROTOCOLS};
+use capture::dissect::{Options, PROTOCOLS};
+use events::{What, events};
 use libfuzzer_sys::fuzz_target;
-use trace::{Names, TraceNs};
-use wire::Side;
+use talk::{Player, about, check_rows};
+use trace::TraceNs;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((first, mut rest)) = data.split_first() else { return };
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
-    let about = Connection::new(0, address, address, first & 1 == 0, &mut Names::default());
+    let Some((first, rest)) = data.split_first() else { return };
     let protocol = &PROTOCOLS[usize::from(first >> 1) % PROTOCOLS.len()];
-    let (mut dissector, mut out) = ((protocol.open)(&about, &Options::default()), Emit::default());
+    let mut player = Player::new(protocol, &about(first & 1 == 0), Options { keep_responses: true, ..Options::default() });
     let mut at = TraceNs(0);
-    // Each event: what it is and on which side, its length, its bytes.
-    while let [kind, length, tail @ ..] = rest {
-        let side = if kind & 1 == 0 { Side::Client } else { Side::Server };
-        let (bytes, tail) = tail.split_at(usize::from(*length).min(tail.len()));
-        match kind >> 1 & 7 {
-            0 => dissector.gap(side, at, u64::from(*length) + 1, &mut out),
-            1 => dissector.end(side, at, &mut out),
-            _ => dissector.bytes(side, at, bytes, &mut out),
+    for (what, side, bytes) in events(rest) {
+        match what {
+            What::Bytes => player.bytes(side, at, bytes),
+            What::Gap => player.gap(side, at, bytes.len().max(1) as u64),
+            What::End => player.end(side, at),
         }
         at = at + 1;
-        rest = tail;
-        if let Some(mut handover) = out.take_handover() {
-            let upgrade = handover.about.upgrade.take().expect("a request asked for it");
-            out.push(&handover.about, upgrade.exchange);
-            break;
-        }
     }
-    dissector.finish(at, &mut out);
-    let mut places: Vec<u32> = out.exchanges.iter().map(|exchange| exchange.seq).collect();
-    places.sort_unstable();
-    assert!(places.iter().copied().eq(0..places.len() as u32));
+    check_rows(&player.finish(at));
 });

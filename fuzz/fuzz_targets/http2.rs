@@ -19,7 +19,9 @@ fn read(pieces: [&[u8]; 2]) -> Vec<String> {
                     seen.push(fault.what.to_owned());
                     return seen;
                 }
-                Event::Data { part, end, .. } => seen.extend(part.iter().map(|byte| format!("{byte}")).chain(end.then(|| "end".to_owned()))),
+                Event::Data { part, end, .. } => {
+                    seen.extend(part.iter().map(|byte| format!("{byte}")).chain(end.then(|| "end".to_owned())))
+                }
                 Event::Other { .. } | Event::Fragment { .. } => {}
                 Event::Headers(headers) => seen.push(format!("{headers:?}")),
                 other => seen.push(format!("{other:?}")),

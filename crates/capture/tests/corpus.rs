@@ -426,6 +426,28 @@ fn streams(corpus: &Path) -> Vec<(String, Stream)> {
     captures(corpus).into_iter().flat_map(of).collect()
 }
 
+/// `fuzz/README.md` says what they are for.
+#[test]
+#[ignore = "writes files for the fuzz targets to begin with"]
+fn seeds_for_fuzz_targets() {
+    const BYTES_MAX: usize = 8 << 10;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let subfolders = |folder: PathBuf| std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
+    let own =
+        subfolders(root.join("captures")).filter(|path| path.is_dir()).flat_map(subfolders).map(|case| case.join("capture.pcap"));
+    let elsewhere = corpus("captures from elsewhere").map(|corpus| captures(&corpus)).unwrap_or_default();
+    for (file, path) in own.filter(|path| path.exists()).chain(elsewhere.into_iter().map(|(path, _)| path)).enumerate() {
+        let front: Vec<u8> = content(&path).into_iter().take(2 * BYTES_MAX).collect();
+        let streams = support::streams::streams(&path);
+        let seeds = streams.iter().flat_map(|stream| stream.seeds(BYTES_MAX)).chain([("capture", front)]);
+        for (number, (target, seed)) in seeds.enumerate() {
+            let folder = root.join("fuzz/corpus").join(target);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join(format!("seed-{file}-{number}")), seed).expect("a file");
+        }
+    }
+}
+
 /// Byte by byte; and each segment cut in two at each of its bytes, in connections of which that is no more than 1 MiB to read. Of longer
 /// ones so many cuts: one byte before, at and behind the ends of messages, and others chosen by chance.
 #[test]

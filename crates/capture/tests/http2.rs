@@ -1,20 +1,16 @@
 //! The dissector of HTTP/2 and gRPC: streams, calls, and what of them is left when bytes are missing.
 
+mod support;
+
 use capture::dissect::http2::{PROTOCOL, STREAMS_MAX};
-use capture::dissect::{Connection, Emit, Options, Upgrade};
+use capture::dissect::{Emit, Upgrade};
 use proptest::prelude::*;
-use trace::{Exchange, Flag, Kind, Name, Names, TraceNs};
+use support::talk::{Say, about, check_parts, check_rows, flags, outcome, play_on};
+use trace::{Exchange, Kind, Name, TraceNs};
 use wire::Side::{self, Client, Server};
 use wire::grpc::push_message;
 use wire::hpack::{Encoder, Field};
 use wire::http2::{FRAME_BYTES_DEFAULT, PREFACE, push_data, push_headers, push_reset, push_settings};
-
-/// What happens on a connection, one event a microsecond.
-#[derive(Debug, Clone)]
-enum Say {
-    Bytes(Side, Vec<u8>),
-    Gap(Side, u64),
-}
 
 /// Both sides of a connection with their tables.
 #[derive(Default)]
@@ -80,47 +76,14 @@ impl Talk {
     }
 }
 
-fn about(from_start: bool) -> Connection {
-    let address = "127.0.0.1:80".parse().expect("an address");
-    Connection { endpoint: Name::from("a:80"), ..Connection::new(5, address, address, from_start, &mut Names::default()) }
-}
-
 fn play(from_start: bool, script: &[Say]) -> Emit {
-    play_about(&about(from_start), script)
-}
-
-fn play_about(about: &Connection, script: &[Say]) -> Emit {
-    let mut out = Emit::default();
-    let options = Options { keep_responses: true, ..Options::default() };
-    let mut dissector = (PROTOCOL.open)(about, &options);
-    let mut at = TraceNs(0);
-    for event in script {
-        match event {
-            Say::Bytes(side, bytes) => dissector.bytes(*side, at, bytes, &mut out),
-            Say::Gap(side, missing) => dissector.gap(*side, at, *missing, &mut out),
-        }
-        at = at + 1000;
-    }
-    dissector.finish(at, &mut out);
-    out.exchanges.sort_by_key(Exchange::order);
-    out
+    support::talk::play(&PROTOCOL, from_start, script)
 }
 
 /// `kind target stream status ok latency/µs` of each exchange, with what is flagged.
 fn brief(out: &Emit) -> Vec<String> {
-    let one = |exchange: &Exchange| {
-        let status = exchange.status.as_deref().unwrap_or("-");
-        let ok = exchange.ok.map_or("-", |ok| if ok { "ok" } else { "bad" });
-        let latency = exchange.latency_ns.map_or("-".to_owned(), |ns| (ns / 1000).to_string());
-        let flags: Vec<_> = exchange.flags.iter().map(Flag::as_str).collect();
-        let text = format!(
-            "{} {} {} {status} {ok} {latency} {}",
-            exchange.kind.as_str(),
-            exchange.target,
-            exchange.stream,
-            flags.join("+")
-        );
-        text.trim_end().to_owned()
+    let one = |row: &Exchange| {
+        format!("{} {} {} {} {}", row.kind.as_str(), row.target, row.stream, outcome(row), flags(row, "+")).trim_end().to_owned()
     };
     out.exchanges.iter().map(one).collect()
 }
@@ -198,10 +161,10 @@ fn the_request_that_asked_for_the_change_is_stream_1() {
     about.upgrade = Some(Box::new(Upgrade { exchange, answer_headers: Vec::new() }));
     let mut talk = Talk::new();
     talk.headers(Server, 1, ":status: 200", false).data(Server, 1, b"hi", true);
-    let out = play_about(&about, &talk.script);
+    let out = play_on(&PROTOCOL, &about, &talk.script, usize::MAX);
     assert_eq!(brief(&out), ["request /up 1 200 ok 2"]);
     assert_eq!((out.exchanges[0].request_bytes, out.exchanges[0].response_bytes), (90, 71 + 10 + 11));
-    let unanswered = play_about(&about, &talk.script[..1]);
+    let unanswered = play_on(&PROTOCOL, &about, &talk.script[..1], usize::MAX);
     assert_eq!(brief(&unanswered), ["request /up 1 101 - -"]);
 }
 
@@ -413,10 +376,7 @@ proptest! {
     #[test]
     fn nothing_does_harm(script in prop::collection::vec(event(), 0..40), from_start in any::<bool>()) {
         let out = play(from_start, &script);
-        let mut places: Vec<u32> = out.exchanges.iter().map(|exchange| exchange.seq).collect();
-        places.sort_unstable();
-        prop_assert!(places.iter().copied().eq(0..places.len() as u32), "{places:?}");
-        prop_assert!(out.exchanges.iter().all(|exchange| exchange.latency_ns.is_none_or(|ns| ns >= 0)));
+        check_rows(&out);
     }
 
     /// However the same bytes are cut, the same rows come of them.
@@ -424,18 +384,6 @@ proptest! {
     fn any_cut_gives_the_same_rows(script in prop::collection::vec(event(), 0..30), part_bytes in 1_usize..40) {
         // Without noise and holes: behind those, where a frame may start is told by where segments end.
         let whole: Vec<Say> = script.into_iter().filter(|say| matches!(say, Say::Bytes(_, bytes) if bytes.len() >= 9 && bytes[0] == 0 && bytes[5] == 0)).collect();
-        let mut out = [Emit::default(), Emit::default()];
-        for (emit, part_bytes) in out.iter_mut().zip([usize::MAX, part_bytes]) {
-            let mut dissector = (PROTOCOL.open)(&about(true), &Options::default());
-            let mut at = TraceNs(0);
-            for say in &whole {
-                let Say::Bytes(side, bytes) = say else { continue };
-                bytes.chunks(part_bytes).for_each(|part| dissector.bytes(*side, at, part, emit));
-                at = at + 1;
-            }
-            dissector.finish(at, emit);
-        }
-        prop_assert_eq!(&out[0].exchanges, &out[1].exchanges);
-        prop_assert_eq!(out[0].undecoded_bytes, out[1].undecoded_bytes);
+        check_parts(&PROTOCOL, &about(true), &whole, part_bytes);
     }
 }

@@ -9,7 +9,7 @@ use capture::dissect::kafka::{PENDING_MAX, PROTOCOL};
 use capture::dissect::{Emit, Probe};
 use capture::import::ImportOptions;
 use proptest::prelude::*;
-use support::talk::{Say, brief, play, play_in_parts, rows_come_once};
+use support::talk::{Say, about, brief, check_parts, check_rows, play};
 use trace::{Effect, Exchange, Flag};
 use wire::Side::{Client, Server};
 use wire::kafka::{push_answer, push_request};
@@ -26,11 +26,6 @@ fn answer((kind, version): (i16, i16), number: i32, body: &[u8]) -> Say {
     let mut out = Vec::new();
     push_answer(kind, version, number, body, &mut out);
     Say::Bytes(Server, out)
-}
-
-fn lose(say: &mut Say) {
-    let Say::Bytes(side, bytes) = say else { panic!("bytes") };
-    *say = Say::Gap(*side, bytes.len() as u64);
 }
 
 fn metadata(number: i32) -> Say {
@@ -138,8 +133,7 @@ fn holes_lose_what_lies_in_them() {
     for number in 0..5 {
         script.extend([metadata(number), told(number)]);
     }
-    lose(&mut script[2]);
-    lose(&mut script[7]);
+    [2, 7].into_iter().for_each(|place| script[place] = script[place].lost());
     let out = play_all(&script);
     assert_eq!((out.exchanges.len(), out.loss.lost, out.loss.incomplete), (4, 1, 1));
     let answered: Vec<_> = out.exchanges.iter().map(|row| row.status.is_some()).collect();
@@ -147,9 +141,9 @@ fn holes_lose_what_lies_in_them() {
     assert!(out.exchanges[2].flags.has(Flag::Gap));
     assert_eq!(out.issues.count("kafka-response-without-request"), 1);
 
-    let Say::Bytes(_, whole) = metadata(1) else { panic!("bytes") };
-    let cut = whole.len() - 2;
-    let script = [Say::Bytes(Client, whole[..cut].to_vec()), Say::Gap(Client, 2), told(1), metadata(2), told(2)];
+    let whole = metadata(1);
+    let front = &whole.bytes()[..whole.bytes().len() - 2];
+    let script = [Say::Bytes(Client, front.to_vec()), Say::Gap(Client, 2), told(1), metadata(2), told(2)];
     assert_eq!(
         brief(&play_all(&script)),
         ["request Metadata  NONE ok 2 gap+unreplayable".replace("  ", " "), "request Metadata news NONE ok 1".to_owned()]
@@ -167,8 +161,9 @@ fn endless_requests_and_lengths_are_bounded() {
 
 #[test]
 fn first_bytes_decide() {
-    let Say::Bytes(_, request) = metadata(1) else { panic!("bytes") };
-    assert_eq!((PROTOCOL.probe)(&request, b""), Probe::Yes);
+    let request = metadata(1);
+    let request = request.bytes();
+    assert_eq!((PROTOCOL.probe)(request, b""), Probe::Yes);
     assert_eq!((PROTOCOL.probe)(&request[..9], b""), Probe::More);
     assert_eq!((PROTOCOL.probe)(b"", b"\0\0\0\x04"), Probe::More);
     for other in [
@@ -235,17 +230,13 @@ proptest! {
     /// Messages, noise and holes at random: no panic, and each row comes once.
     #[test]
     fn nothing_does_harm(script in prop::collection::vec(event(), 0..40), from_start in any::<bool>()) {
-        let out = play(&PROTOCOL, from_start, &script);
-        prop_assert!(rows_come_once(&out));
-        prop_assert!(out.exchanges.iter().all(|row| row.latency_ns.is_none_or(|ns| ns >= 0)));
+        check_rows(&play(&PROTOCOL, from_start, &script));
     }
 
     /// However the same messages are cut, the same rows come of them.
     #[test]
     fn any_cut_gives_the_same_rows(numbers in prop::collection::vec(0_i32..4, 0..20), part_bytes in 1_usize..20) {
         let script: Vec<Say> = numbers.iter().flat_map(|number| [metadata(*number), told(number ^ 1)]).collect();
-        let (whole, in_parts) = (play(&PROTOCOL, true, &script), play_in_parts(&PROTOCOL, true, &script, part_bytes));
-        prop_assert_eq!(&in_parts.exchanges, &whole.exchanges);
-        prop_assert_eq!(in_parts.undecoded_bytes, whole.undecoded_bytes);
+        check_parts(&PROTOCOL, &about(true), &script, part_bytes);
     }
 }

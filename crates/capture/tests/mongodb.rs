@@ -9,7 +9,7 @@ use capture::dissect::mongodb::{PENDING_MAX, PROTOCOL};
 use capture::dissect::{Emit, Probe};
 use capture::import::ImportOptions;
 use proptest::prelude::*;
-use support::talk::{Say, brief, play, play_in_parts, rows_come_once};
+use support::talk::{Say, about, brief, check_parts, check_rows, play};
 use trace::{Effect, Exchange, Flag};
 use wire::Side::{self, Client, Server};
 use wire::mongodb::{MORE_TO_COME, push_msg};
@@ -166,7 +166,7 @@ fn who_a_client_is_is_never_kept() {
     let out = play_all(&script);
     assert!(out.exchanges.len() == 4 && out.exchanges.iter().all(|row| row.flags.has(Flag::Redacted)), "{:?}", brief(&out));
     assert!(!format!("{:?}", out.exchanges).contains("not-a"));
-    let Say::Bytes(_, whole) = &script[1] else { panic!("bytes") };
+    let whole = script[1].bytes();
     for cut in 1..whole.len() {
         let out = play_all(&[Say::Bytes(Client, whole[..cut].to_vec())]);
         assert!(!format!("{:?}", out.exchanges).contains("not-a"), "cut at {cut}");
@@ -177,8 +177,7 @@ fn who_a_client_is_is_never_kept() {
 fn holes_lose_what_lies_in_them() {
     let mut script: Vec<Say> = (0..5).flat_map(|number| [find(number + 1), fine(number + 1)]).collect();
     for place in [2, 7] {
-        let Say::Bytes(side, bytes) = &script[place] else { panic!("bytes") };
-        script[place] = Say::Gap(*side, bytes.len() as u64);
+        script[place] = script[place].lost();
     }
     let out = play_all(&script);
     assert_eq!((out.exchanges.len(), out.loss.lost, out.loss.incomplete), (4, 1, 1));
@@ -196,9 +195,10 @@ fn endless_requests_and_lengths_are_bounded() {
 
 #[test]
 fn first_bytes_decide() {
-    let Say::Bytes(_, request) = find(1) else { panic!("bytes") };
-    assert_eq!((PROTOCOL.probe)(&request, b""), Probe::Yes);
-    assert_eq!((PROTOCOL.probe)(b"", &request), Probe::Yes);
+    let request = find(1);
+    let request = request.bytes();
+    assert_eq!((PROTOCOL.probe)(request, b""), Probe::Yes);
+    assert_eq!((PROTOCOL.probe)(b"", request), Probe::Yes);
     assert_eq!((PROTOCOL.probe)(&request[..15], b""), Probe::More);
     for other in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"*1\r\n$4\r\nPING\r\n\r\n\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\0\0\0\0\0"]
     {
@@ -253,17 +253,13 @@ proptest! {
     /// Messages, noise and holes at random: no panic, and each row comes once.
     #[test]
     fn nothing_does_harm(script in prop::collection::vec(event(), 0..40), from_start in any::<bool>()) {
-        let out = play(&PROTOCOL, from_start, &script);
-        prop_assert!(rows_come_once(&out));
-        prop_assert!(out.exchanges.iter().all(|row| row.latency_ns.is_none_or(|ns| ns >= 0)));
+        check_rows(&play(&PROTOCOL, from_start, &script));
     }
 
     /// However the same messages are cut, the same rows come of them.
     #[test]
     fn any_cut_gives_the_same_rows(numbers in prop::collection::vec(0_i32..4, 0..20), part_bytes in 1_usize..20) {
         let script: Vec<Say> = numbers.iter().flat_map(|number| [find(*number), fine(*number ^ 1)]).collect();
-        let (whole, in_parts) = (play(&PROTOCOL, true, &script), play_in_parts(&PROTOCOL, true, &script, part_bytes));
-        prop_assert_eq!(&in_parts.exchanges, &whole.exchanges);
-        prop_assert_eq!(in_parts.undecoded_bytes, whole.undecoded_bytes);
+        check_parts(&PROTOCOL, &about(true), &script, part_bytes);
     }
 }

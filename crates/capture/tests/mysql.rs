@@ -6,20 +6,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use capture::dissect::mysql::PROTOCOL;
-use capture::dissect::{Connection, Emit, Options};
+use capture::dissect::{Emit, Options};
 use capture::import::ImportOptions;
 use proptest::prelude::*;
+use support::talk::{Say, about, brief_sql, check_parts, check_rows};
 use support::{corpus, import_all};
-use trace::{Exchange, Flag, Name, Names, TraceNs};
+use trace::{Exchange, Flag};
 use wire::Side::{self, Client, Server};
 use wire::mysql::push_message;
-
-/// What happens on a connection, one event a microsecond.
-#[derive(Debug, Clone)]
-enum Say {
-    Bytes(Side, Vec<u8>),
-    Gap(Side, u64),
-}
 
 /// The script of a connection.
 #[derive(Default)]
@@ -75,45 +69,16 @@ impl Talk {
 
     /// The rows but that of the login.
     fn rows(&self) -> Vec<String> {
-        brief(&play(true, &self.0, usize::MAX)).split_off(1)
+        brief(&play(true, &self.0)).split_off(1)
     }
 }
 
-fn play(from_start: bool, script: &[Say], part_bytes: usize) -> Emit {
-    let address = "127.0.0.1:3306".parse().expect("an address");
-    let about =
-        Connection { endpoint: Name::from("a:3306"), ..Connection::new(5, address, address, from_start, &mut Names::default()) };
-    let mut out = Emit::default();
-    let mut dissector = (PROTOCOL.open)(&about, &Options { keep_responses: true, ..Options::default() });
-    let mut at = TraceNs(0);
-    for event in script {
-        match event {
-            Say::Bytes(side, bytes) => bytes.chunks(part_bytes).for_each(|part| dissector.bytes(*side, at, part, &mut out)),
-            Say::Gap(side, missing) => dissector.gap(*side, at, *missing, &mut out),
-        }
-        at = at + 1000;
-        if let Some(mut handover) = out.take_handover() {
-            let upgrade = handover.about.upgrade.take().expect("a request asked for it");
-            out.push(&handover.about, upgrade.exchange);
-            return out;
-        }
-    }
-    dissector.finish(at, &mut out);
-    out.exchanges.sort_by_key(Exchange::order);
-    out
+fn play(from_start: bool, script: &[Say]) -> Emit {
+    support::talk::play(&PROTOCOL, from_start, script)
 }
 
-/// `method target status ok latency/µs rows` of each row, with its transaction and what is flagged.
 fn brief(out: &Emit) -> Vec<String> {
-    let one = |row: &Exchange| {
-        let status = row.status.as_deref().unwrap_or("-");
-        let ok = row.ok.map_or("-", |ok| if ok { "ok" } else { "bad" });
-        let latency = row.latency_ns.map_or("-".to_owned(), |ns| (ns / 1000).to_string());
-        let txn = row.txn.as_ref().map_or(String::new(), |txn| format!(" {}", txn.id));
-        let flags: String = row.flags.iter().map(|flag| format!(" {}", flag.as_str())).collect();
-        format!("{} [{}] {status} {ok} {latency} {}{txn}{flags}", row.method, row.target, row.items)
-    };
-    out.exchanges.iter().map(one).collect()
+    brief_sql(out, true)
 }
 
 /// What the server logged of each command (see the README of the case).
@@ -259,7 +224,7 @@ fn answers_of_every_kind_are_rows() {
     talk.query("INSERT INTO t VALUES (1)").says(1, &[b"\0\x03\x07\x02\0\0\0"]);
     talk.query("SELECT x").says(1, &[b"\xff\x1e\x04#42S22Unknown column"]);
     talk.asks(2, b"other").says(1, &[OK]).asks(0x0e, b"").says(1, &[OK]).query("SELECT 1").says(1, ROWS).asks(1, b"");
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     assert_eq!(
         brief(&out),
         [
@@ -291,7 +256,7 @@ fn what_is_prepared_is_known_by_its_number() {
         .asks(0x19, &[9, 0, 0, 0])
         .asks(0x17, &execute(9))
         .says(1, &[b"\xff\xdb\x04#HY000Unknown"]);
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     let sql = "SELECT a FROM t WHERE i = ?";
     assert_eq!(
         brief(&out)[1..],
@@ -317,17 +282,17 @@ fn transactions_are_told_by_the_status() {
     talk.query("COMMIT").says(1, &[OK]).query("SELECT 1").says(1, ROWS);
     let txns = |out: &Emit| out.exchanges.iter().map(|row| row.txn.as_ref().map(|txn| txn.id.to_string())).collect::<Vec<_>>();
     let one = Some("5-1".to_owned());
-    assert_eq!(txns(&play(true, &talk.0, usize::MAX)), [None, None, one.clone(), one.clone(), one, None]);
+    assert_eq!(txns(&play(true, &talk.0)), [None, None, one.clone(), one.clone(), one, None]);
 }
 
 #[test]
 fn encryption_is_handed_over_and_a_refusal_is_a_push() {
     let mut talk = Talk::default();
     talk.says(0, &[HELLO]).packets(Client, 1, &[&login(1 << 11, "")[..32]]);
-    assert_eq!(brief(&play(true, &talk.0, usize::MAX)), ["SSL_REQUEST [] - - - 0 setup"]);
+    assert_eq!(brief(&play(true, &talk.0)), ["SSL_REQUEST [] - - - 0 setup"]);
     let mut talk = Talk::default();
     talk.says(0, &[b"\xff\x10\x04Too many connections"]);
-    assert_eq!(brief(&play(true, &talk.0, usize::MAX)), ["ERR [] HY000 bad 0 0"]);
+    assert_eq!(brief(&play(true, &talk.0)), ["ERR [] HY000 bad 0 0"]);
 }
 
 #[test]
@@ -341,7 +306,7 @@ fn lost_requests_are_counted_and_lost_answers_flagged() {
         .says(1, ROWS)
         .query("SELECT 3")
         .says(1, ROWS);
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     assert_eq!(brief(&out)[1..], ["SELECT [SELECT 1] - - - 0 gap", "SELECT [SELECT 2] ok ok 1 2", "SELECT [SELECT 3] ok ok 1 2"]);
     assert_eq!((out.loss.lost, out.loss.incomplete), (1, 1));
     // A hole among rows: what follows it is found, and the answer ends where it ends.
@@ -359,7 +324,7 @@ fn lost_requests_are_counted_and_lost_answers_flagged() {
 fn a_connection_that_was_going_is_joined_at_the_next_command() {
     let mut talk = Talk::default();
     talk.says(7, &[b"half an answer", EOF]).query("SELECT a FROM t").says(1, ROWS);
-    let out = play(false, &talk.0, usize::MAX);
+    let out = play(false, &talk.0);
     assert_eq!(brief(&out), ["SELECT [SELECT a FROM t] ok ok 1 2 mid_connection"]);
     assert_eq!(out.loss.lost, 0);
 }
@@ -404,13 +369,7 @@ proptest! {
     /// Packets, noise and holes at random: no panic, each row comes once, and the same rows come however the bytes are cut.
     #[test]
     fn nothing_does_harm(script in prop::collection::vec(event(), 0..60), from_start in any::<bool>(), part_bytes in 1_usize..20) {
-        let out = play(from_start, &script, usize::MAX);
-        let mut places: Vec<u32> = out.exchanges.iter().map(|row| row.seq).collect();
-        places.sort_unstable();
-        prop_assert!(places.iter().copied().eq(0..places.len() as u32), "{places:?}");
-        prop_assert!(out.exchanges.iter().all(|row| row.latency_ns.is_none_or(|ns| ns >= 0)));
-        let cut = play(from_start, &script, part_bytes);
-        prop_assert_eq!(out.exchanges, cut.exchanges);
-        prop_assert_eq!((out.issues, out.undecoded_bytes, out.loss), (cut.issues, cut.undecoded_bytes, cut.loss));
+        check_rows(&play(from_start, &script));
+        check_parts(&PROTOCOL, &about(from_start), &script, part_bytes);
     }
 }

@@ -5,20 +5,14 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use capture::dissect::postgres::PROTOCOL;
-use capture::dissect::{Connection, Emit, Options};
+use capture::dissect::{Emit, Options};
 use capture::import::ImportOptions;
 use proptest::prelude::*;
+use support::talk::{Say, about, brief_sql, check_parts, check_rows, play_on};
 use support::{corpus, import_all};
-use trace::{Exchange, Flag, Kind, Name, Names, TraceNs};
+use trace::{Exchange, Flag, Kind};
 use wire::Side::{self, Client, Server};
 use wire::postgres::{push_execute, push_message, push_query, push_startup};
-
-/// What happens on a connection, one event a microsecond.
-#[derive(Debug, Clone)]
-enum Say {
-    Bytes(Side, Vec<u8>),
-    Gap(Side, u64),
-}
 
 /// The script of a connection.
 #[derive(Default)]
@@ -70,45 +64,16 @@ impl Talk {
 
     /// The rows but that of the start.
     fn rows(&self) -> Vec<String> {
-        brief(&play(true, &self.0, usize::MAX)).split_off(1)
+        brief(&play(true, &self.0)).split_off(1)
     }
 }
 
-fn play(from_start: bool, script: &[Say], part_bytes: usize) -> Emit {
-    let address = "127.0.0.1:5432".parse().expect("an address");
-    let about =
-        Connection { endpoint: Name::from("a:5432"), ..Connection::new(5, address, address, from_start, &mut Names::default()) };
-    let mut out = Emit::default();
-    let mut dissector = (PROTOCOL.open)(&about, &Options { keep_responses: true, ..Options::default() });
-    let mut at = TraceNs(0);
-    for event in script {
-        match event {
-            Say::Bytes(side, bytes) => bytes.chunks(part_bytes).for_each(|part| dissector.bytes(*side, at, part, &mut out)),
-            Say::Gap(side, missing) => dissector.gap(*side, at, *missing, &mut out),
-        }
-        at = at + 1000;
-        if let Some(mut handover) = out.take_handover() {
-            let upgrade = handover.about.upgrade.take().expect("a request asked for it");
-            out.push(&handover.about, upgrade.exchange);
-            return out;
-        }
-    }
-    dissector.finish(at, &mut out);
-    out.exchanges.sort_by_key(Exchange::order);
-    out
+fn play(from_start: bool, script: &[Say]) -> Emit {
+    support::talk::play(&PROTOCOL, from_start, script)
 }
 
-/// `method target status ok latency/µs` of each row, with its transaction and what is flagged.
 fn brief(out: &Emit) -> Vec<String> {
-    let one = |row: &Exchange| {
-        let status = row.status.as_deref().unwrap_or("-");
-        let ok = row.ok.map_or("-", |ok| if ok { "ok" } else { "bad" });
-        let latency = row.latency_ns.map_or("-".to_owned(), |ns| (ns / 1000).to_string());
-        let txn = row.txn.as_ref().map_or(String::new(), |txn| format!(" {}", txn.id));
-        let flags: String = row.flags.iter().map(|flag| format!(" {}", flag.as_str())).collect();
-        format!("{} [{}] {status} {ok} {latency}{txn}{flags}", row.method, row.target)
-    };
-    out.exchanges.iter().map(one).collect()
+    brief_sql(out, false)
 }
 
 fn case(name: &str) -> PathBuf {
@@ -272,7 +237,7 @@ fn what_is_prepared_is_known_by_its_name() {
     push_execute("a", &[Some(b"7")], &mut execute);
     talk.bytes(Client, execute.clone()).says("2 D|| D|| CSELECT_2| ZI");
     talk.asks("CSa| S").says("3 ZI").bytes(Client, execute).says("ESERROR|C26000|| ZI");
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     let sql = "SELECT * FROM t WHERE i=$1";
     assert_eq!(
         brief(&out)[1..],
@@ -296,7 +261,7 @@ fn data_of_a_copy_belong_to_it() {
     talk.asks("P|COPY_t_FROM_STDIN||| B|||||||| E||||| S").says("1 2 G|||").asks("d1 c S").says("CCOPY_1| ZI");
     // Data that are sent before the server has asked for them.
     talk.query("COPY t FROM STDIN").asks("d1 d2 d3 c").says("G||| CCOPY_3| ZI").query("SELECT 1").says("CSELECT_1| ZI");
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     let row = "COPY [COPY t FROM STDIN] COPY ok 3";
     assert_eq!(brief(&out)[1..], [row, row, "COPY [COPY t FROM STDIN] COPY ok 2", "SELECT [SELECT 1] SELECT ok 1"]);
     assert_eq!(out.exchanges[1..4].iter().map(|row| row.items).collect::<Vec<_>>(), [2, 1, 3]);
@@ -307,11 +272,11 @@ fn encryption_is_handed_over_and_cancel_keeps_no_secret() {
     let ssl = |code: u32, length: u32| [length.to_be_bytes(), code.to_be_bytes()].concat();
     let script =
         [Say::Bytes(Client, ssl(80_877_103, 8)), Say::Bytes(Server, b"S".to_vec()), Say::Bytes(Client, b"\x16\x03\x01".to_vec())];
-    assert_eq!(brief(&play(true, &script, usize::MAX)), ["SSLRequest [] accepted ok 1 setup"]);
+    assert_eq!(brief(&play(true, &script)), ["SSLRequest [] accepted ok 1 setup"]);
     let script = [Say::Bytes(Client, ssl(80_877_104, 8)), Say::Bytes(Server, b"N".to_vec())];
-    assert_eq!(brief(&play(true, &script, usize::MAX)), ["GSSENCRequest [] refused ok 1 setup"]);
+    assert_eq!(brief(&play(true, &script)), ["GSSENCRequest [] refused ok 1 setup"]);
     let cancel = [ssl(80_877_102, 16), 77_u32.to_be_bytes().to_vec(), b"KEY!".to_vec()].concat();
-    let out = play(true, &[Say::Bytes(Client, cancel)], 3);
+    let out = play_on(&PROTOCOL, &about(true), &[Say::Bytes(Client, cancel)], 3);
     assert_eq!(brief(&out), ["CancelRequest [77] - - - unreplayable"]);
     assert_eq!((out.exchanges[0].request.as_ref(), out.exchanges[0].request_bytes), (None, 16));
 }
@@ -328,7 +293,7 @@ fn lost_requests_are_counted_and_their_answers_given_to_nobody() {
     let mut talk = Talk::new();
     talk.query("SELECT 1").says("CSELECT_1| ZI");
     talk.gap(Client, 14).says("CSELECT_1| ZI").gap(Client, 30).says("CSELECT_1| ZI").query("SELECT 2").says("CSELECT_1| ZI");
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     assert_eq!(brief(&out)[1..], ["SELECT [SELECT 1] SELECT ok 1", "SELECT [SELECT 2] SELECT ok 1"]);
     assert_eq!((out.loss.lost, out.loss.incomplete), (2, 0));
 }
@@ -344,7 +309,7 @@ fn a_lost_answer_leaves_its_request_and_no_other_without_one() {
         .says("D12345")
         .gap(Server, 20);
     talk.says("CSELECT_1| ZT");
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     assert_eq!(
         brief(&out)[1..],
         ["SELECT [SELECT 1] - - - gap", "SELECT [SELECT 2] SELECT ok 1", "SELECT [SELECT 3] SELECT ok 3 5-1 gap"]
@@ -364,7 +329,7 @@ fn a_lost_answer_leaves_its_request_and_no_other_without_one() {
 fn a_connection_that_was_going_is_joined_at_the_next_message() {
     let mut talk = Talk::default();
     talk.bytes(Server, b"half a row".to_vec()).says("CSELECT_1| ZT").query("SELECT 1").says("CSELECT_1| ZT");
-    let out = play(false, &talk.0, usize::MAX);
+    let out = play(false, &talk.0);
     assert_eq!(brief(&out), ["SELECT [SELECT 1] SELECT ok 1 5-1 mid_connection"]);
     assert_eq!(&*out.exchanges[0].collection, "postgres");
     assert_eq!(out.loss.lost, 0);
@@ -379,7 +344,7 @@ fn a_length_of_a_gibibyte_holds_nothing() {
     for _ in 0..20 {
         talk.bytes(Client, vec![b'x'; 1 << 20]);
     }
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     let row = &out.exchanges[1];
     assert_eq!(row.request_bytes, (20 << 20) + 5);
     assert_eq!(row.request.as_ref().map(|body| body.len()), Some(trace::limits::BODY_BYTES_MAX));
@@ -420,13 +385,7 @@ proptest! {
     /// Messages, noise and holes at random: no panic, each row comes once, and the same rows come however the bytes are cut.
     #[test]
     fn nothing_does_harm(script in prop::collection::vec(event(), 0..60), from_start in any::<bool>(), part_bytes in 1_usize..20) {
-        let out = play(from_start, &script, usize::MAX);
-        let mut places: Vec<u32> = out.exchanges.iter().map(|row| row.seq).collect();
-        places.sort_unstable();
-        prop_assert!(places.iter().copied().eq(0..places.len() as u32), "{places:?}");
-        prop_assert!(out.exchanges.iter().all(|row| row.latency_ns.is_none_or(|ns| ns >= 0)));
-        let cut = play(from_start, &script, part_bytes);
-        prop_assert_eq!(out.exchanges, cut.exchanges);
-        prop_assert_eq!((out.issues, out.undecoded_bytes, out.loss), (cut.issues, cut.undecoded_bytes, cut.loss));
+        check_rows(&play(from_start, &script));
+        check_parts(&PROTOCOL, &about(from_start), &script, part_bytes);
     }
 }

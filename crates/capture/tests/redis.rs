@@ -10,7 +10,7 @@ use capture::dissect::{Emit, Probe};
 use capture::import::{ImportOptions, import};
 use capture::redact::Policy;
 use proptest::prelude::*;
-use support::talk::{Say, brief, play, play_in_parts, rows_come_once};
+use support::talk::{Say, about, brief, check_parts, check_rows, play};
 use trace::{Exchange, Kind};
 use wire::Side::{Client, Server};
 use wire::redis::push_command;
@@ -33,8 +33,7 @@ impl Talk {
     }
 
     fn lose(&mut self, event: usize) -> &mut Self {
-        let Say::Bytes(side, bytes) = &self.0[event] else { panic!("bytes") };
-        self.0[event] = Say::Gap(*side, bytes.len() as u64);
+        self.0[event] = self.0[event].lost();
         self
     }
 
@@ -418,17 +417,13 @@ proptest! {
     /// Messages, noise and holes at random: no panic, and each row comes once.
     #[test]
     fn nothing_does_harm(script in prop::collection::vec(event(), 0..40), from_start in any::<bool>()) {
-        let out = play(&PROTOCOL, from_start, &script);
-        prop_assert!(rows_come_once(&out));
-        prop_assert!(out.exchanges.iter().all(|row| row.latency_ns.is_none_or(|ns| ns >= 0)));
+        check_rows(&play(&PROTOCOL, from_start, &script));
     }
 
     /// However the same messages are cut, the same rows come of them. Without noise and holes: behind those, where a message may start is
     /// told by where segments end.
     #[test]
     fn any_cut_gives_the_same_rows(script in prop::collection::vec(message(), 0..40), part_bytes in 1_usize..20) {
-        let (whole, in_parts) = (play(&PROTOCOL, true, &script), play_in_parts(&PROTOCOL, true, &script, part_bytes));
-        prop_assert_eq!(&in_parts.exchanges, &whole.exchanges);
-        prop_assert_eq!(in_parts.undecoded_bytes, whole.undecoded_bytes);
+        check_parts(&PROTOCOL, &about(true), &script, part_bytes);
     }
 }

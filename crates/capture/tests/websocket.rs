@@ -7,20 +7,13 @@ use capture::dissect::{Connection, Emit, Options, SessionBy, Upgrade};
 use capture::import::ImportOptions;
 use proptest::prelude::*;
 use support::frames::{ACK, CLIENT, Host, PLAIN, SERVER, frame, pcap};
+use support::talk::{Say, check_parts, check_rows, flags, outcome, play_on};
 use support::{corpus, import_all};
 use trace::{Exchange, Flag, Header, Kind, Name, Names, TraceNs};
 use wire::Side::{self, Client, Server};
 use wire::websocket::{
     ControlKind, Deflater, INFLATED_BYTES_MAX, MessageKind, Opening, push_control, push_fragment, push_message,
 };
-
-/// What happens on a connection, one event a microsecond.
-#[derive(Debug, Clone)]
-enum Say {
-    Bytes(Side, Vec<u8>),
-    Gap(Side, u64),
-    End(Side),
-}
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -63,40 +56,21 @@ fn about(extensions: Option<&str>) -> Connection {
 }
 
 fn play(extensions: Option<&str>, script: &[Say]) -> Emit {
-    play_parts(extensions, script, usize::MAX)
-}
-
-fn play_parts(extensions: Option<&str>, script: &[Say], part_bytes: usize) -> Emit {
-    let options = Options { keep_responses: true, ..Options::default() };
-    let (mut out, mut dissector) = (Emit::default(), (PROTOCOL.open)(&about(extensions), &options));
-    let mut at = TraceNs(0);
-    for event in script {
-        match event {
-            Say::Bytes(side, bytes) => bytes.chunks(part_bytes).for_each(|part| dissector.bytes(*side, at, part, &mut out)),
-            Say::Gap(side, missing) => dissector.gap(*side, at, *missing, &mut out),
-            Say::End(side) => dissector.end(*side, at, &mut out),
-        }
-        at = at + 1000;
-    }
-    dissector.finish(at, &mut out);
-    out.exchanges.sort_by_key(Exchange::order);
-    out
+    play_on(&PROTOCOL, &about(extensions), script, usize::MAX)
 }
 
 /// `kind operation request>response status ok latency/µs` of each row, with what is flagged.
 fn brief(out: &Emit) -> Vec<String> {
     let one = |row: &Exchange| {
         let body = |body: &Option<bytes::Bytes>| String::from_utf8_lossy(body.as_deref().unwrap_or_default()).into_owned();
-        let ok = row.ok.map_or("-", |ok| if ok { "ok" } else { "bad" });
-        let latency = row.latency_ns.map_or("-".to_owned(), |ns| (ns / 1000).to_string());
-        let flags: Vec<_> = row.flags.iter().map(Flag::as_str).collect();
-        let (status, flags) = (row.status.as_deref().unwrap_or("-"), flags.join("+"));
         let text = format!(
-            "{} {} {}>{} {status} {ok} {latency} {flags}",
+            "{} {} {}>{} {} {}",
             row.kind.as_str(),
             row.operation,
             body(&row.request),
-            body(&row.response)
+            body(&row.response),
+            outcome(row),
+            flags(row, "+")
         );
         text.trim_end().to_owned()
     };
@@ -127,8 +101,7 @@ fn messages_are_of_the_user_who_opened() {
     let mut out = Emit::new(SessionBy::Header("Sec-WebSocket-Key".to_owned()));
     let mut dissector = (PROTOCOL.open)(&about(Some("")), &Options::default());
     for (side, message) in [(Client, "hello"), (Server, "hello"), (Server, "news")] {
-        let Say::Bytes(side, bytes) = text(side, message) else { panic!("bytes") };
-        dissector.bytes(side, TraceNs(0), &bytes, &mut out);
+        dissector.bytes(side, TraceNs(0), text(side, message).bytes(), &mut out);
     }
     dissector.end(Server, TraceNs(1), &mut out);
     dissector.finish(TraceNs(1), &mut out);
@@ -236,8 +209,7 @@ fn compression_is_taken_off_and_what_refers_to_a_hole_is_not_guessed() {
         let mut script = deflated(takeover);
         assert_eq!(brief(&play(Some(extensions), &script)), [whole.as_str(); 3]);
         // The second message of the client was not captured.
-        let Say::Bytes(_, lost) = &script[2] else { panic!("bytes") };
-        script[2] = Say::Gap(Client, lost.len() as u64);
+        script[2] = script[2].lost();
         let out = play(Some(extensions), &script);
         let third = if takeover { format!("message message >{said} - ok 1 gap+unreplayable") } else { whole.clone() };
         assert_eq!(brief(&out), [whole.clone(), format!("push push >{said} - ok 0"), third]);
@@ -262,13 +234,13 @@ fn a_bomb_is_put_out() {
 #[test]
 fn what_compression_needs_is_bounded_over_all_connections() {
     let (mut out, options, hello) = (Emit::default(), Options::default(), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
-    let Say::Bytes(_, sent) = framed(Client, &hello, true) else { panic!("bytes") };
+    let sent = framed(Client, &hello, true);
     let mut all: Vec<_> = (0..INFLATERS_MAX + 1).map(|_| (PROTOCOL.open)(&about(Some("permessage-deflate")), &options)).collect();
-    all.iter_mut().for_each(|dissector| dissector.bytes(Client, TraceNs(0), &sent, &mut out));
+    all.iter_mut().for_each(|dissector| dissector.bytes(Client, TraceNs(0), sent.bytes(), &mut out));
     all.iter_mut().for_each(|dissector| dissector.finish(TraceNs(0), &mut out));
     assert_eq!(out.issues.count("websocket-inflaters-limit"), 1);
     let mut next = (PROTOCOL.open)(&about(Some("permessage-deflate")), &options);
-    next.bytes(Client, TraceNs(0), &sent, &mut out);
+    next.bytes(Client, TraceNs(0), sent.bytes(), &mut out);
     next.finish(TraceNs(0), &mut out);
     assert_eq!(out.issues.count("websocket-inflaters-limit"), 1, "what is over gives its memory back");
     let read = out.exchanges.iter().filter(|row| row.request.as_deref() == Some(&b"Hello"[..])).count();
@@ -285,7 +257,7 @@ fn holes_are_bridged_inside_messages_and_searched_over_elsewhere() {
         text(Client, "on"),
         text(Server, "c"),
     ];
-    let Say::Bytes(_, first) = script[0].clone() else { panic!("bytes") };
+    let first = script[0].bytes();
     let mut cut = vec![Say::Bytes(Client, first[..9].to_vec()), Say::Gap(Client, 4), Say::Bytes(Client, first[13..].to_vec())];
     cut.extend_from_slice(&script[1..]);
     let lines = brief(&play(Some(""), &cut));
@@ -318,10 +290,10 @@ fn who_comes_late_gets_whole_messages() {
 fn a_connection_that_is_going_on_is_recognised() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("a.pcap");
-    let bytes = |say| if let Say::Bytes(_, bytes) = say { bytes } else { panic!("bytes") };
-    let (ask, answer) = (bytes(text(Client, "hello there")), bytes(text(Server, "hello yourself")));
+    let (ask, answer) = (text(Client, "hello there"), text(Server, "hello yourself"));
     let from_server = Host { port: 7777, ..SERVER };
-    let frames = [frame(CLIENT, from_server, 100, 500, ACK, &ask), frame(from_server, CLIENT, 500, 117, ACK, &answer)];
+    let frames =
+        [frame(CLIENT, from_server, 100, 500, ACK, ask.bytes()), frame(from_server, CLIENT, 500, 117, ACK, answer.bytes())];
     let packets: Vec<(u64, &Vec<u8>)> = frames.iter().zip(1..).map(|(frame, at)| (at * 1_000_000, frame)).collect();
     std::fs::write(&path, pcap(PLAIN, &packets)).expect("a temporary file");
     let (meta, rows) = import_all(&[path], &ImportOptions::default());
@@ -438,10 +410,7 @@ proptest! {
     #[test]
     fn nothing_does_harm(script in prop::collection::vec(event(), 0..40), how in 0..3_usize) {
         let out = play([None, Some(""), Some("permessage-deflate")][how], &script);
-        let mut places: Vec<u32> = out.exchanges.iter().map(|row| row.seq).collect();
-        places.sort_unstable();
-        prop_assert!(places.iter().copied().eq(0..places.len() as u32), "{places:?}");
-        prop_assert!(out.exchanges.iter().all(|row| row.latency_ns.is_none_or(|ns| ns >= 0)));
+        check_rows(&out);
     }
 
     /// However the same bytes are cut, the same rows come of them.
@@ -451,8 +420,6 @@ proptest! {
         let fits = |say: &Say| !matches!(say, Say::Gap(..)) && play(Some("permessage-deflate"), std::slice::from_ref(say)).undecoded_bytes == 0;
         let script: Vec<Say> = script.into_iter().filter(fits).collect();
         prop_assume!(play(Some("permessage-deflate"), &script).undecoded_bytes == 0);
-        let [whole, cut] = [usize::MAX, part_bytes].map(|part_bytes| play_parts(Some("permessage-deflate"), &script, part_bytes));
-        prop_assert_eq!(whole.exchanges, cut.exchanges);
-        prop_assert_eq!(whole.issues, cut.issues);
+        check_parts(&PROTOCOL, &about(Some("permessage-deflate")), &script, part_bytes);
     }
 }

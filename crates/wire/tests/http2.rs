@@ -36,7 +36,7 @@ fn seen(event: Event<'_>) -> Option<Seen> {
             fault: headers.fault,
         },
         Event::Fragment { .. } => return None,
-        Event::Data { stream, part, end } => Seen::Data { stream, body: part.to_vec(), end },
+        Event::Data { stream, part, end, .. } => Seen::Data { stream, body: part.to_vec(), end },
         Event::Reset { stream, code } => Seen::Reset(stream, code),
         Event::Settings(settings) => Seen::Settings(settings.iter().collect()),
         Event::SettingsAck => Seen::Ack,

@@ -3,7 +3,7 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{lengths, split};
+use support::{check_framing, lengths, split};
 use wire::Side::{Client, Server};
 use wire::kafka::{API, Found, MESSAGE_BYTES_MAX, RequestHead, correlation, framing, push_answer, push_request, read_answer};
 use wire::{Framing, Hole, Start};
@@ -120,7 +120,7 @@ proptest! {
 
     /// Every layout, whatever the bytes and the version: no panic, and no more is found than there are bytes.
     #[test]
-    fn no_bytes_do_harm(bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..4], 0..120), version in -1_i16..20, cuts in prop::collection::vec(any::<usize>(), 0..6)) {
+    fn no_bytes_do_harm(bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..4], 0..120), version in -1_i16..20, cuts in prop::collection::vec(any::<usize>(), 0..6), missing in any::<u64>()) {
         for api in API {
             let message = request(api.key, version, &bytes);
             let mut found = 0;
@@ -130,12 +130,7 @@ proptest! {
             read_answer(api.key, version, &bytes, |_| found += 1);
             prop_assert!(found <= 2 * bytes.len(), "{}", api.name);
         }
-        for side in [Client, Server] {
-            let whole = lengths(&mut framing(side), [&bytes[..]]);
-            prop_assert_eq!(lengths(&mut framing(side), split(&bytes, &cuts)), whole);
-            let (Start::At(at) | Start::NotBefore(at)) = framing(side).find_start(&bytes);
-            prop_assert!(at <= bytes.len());
-        }
+        [Client, Server].into_iter().for_each(|side| check_framing(|| framing(side), &bytes, &cuts, missing));
         let _ = (RequestHead::parse(&bytes), correlation(&bytes));
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::io::Write;
 
 use proptest::prelude::*;
-use support::{lengths, split};
+use support::{check_framing, lengths, split};
 use wire::mongodb::{Body, Document, HEAD_BYTES, Head, MESSAGE_BYTES_MAX, MORE_TO_COME, Value, framing, push_msg, unpack};
 use wire::{Framing, Start};
 
@@ -153,8 +153,9 @@ proptest! {
 
     /// Whatever the bytes: no panic, and no more is found than there are bytes.
     #[test]
-    fn no_bytes_do_harm(bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..20], 0..120), code in prop::sample::select(vec![1, 2001, 2002, 2004, 2005, 2006, 2012, 2013])) {
+    fn no_bytes_do_harm(bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0_u8..20], 0..120), code in prop::sample::select(vec![1, 2001, 2002, 2004, 2005, 2006, 2012, 2013]), cuts in prop::collection::vec(any::<usize>(), 0..6), missing in any::<u64>()) {
         let message = message(code, &bytes);
+        [&message, &bytes].into_iter().for_each(|bytes| check_framing(framing, bytes, &cuts, missing));
         if let Some(Body::Msg { document, .. } | Body::Query { document, .. } | Body::Reply { document, .. }) = Body::parse(&message) {
             prop_assert!(document.elements().count() <= bytes.len());
         }

@@ -1,38 +1,24 @@
 //! PostgreSQL's codec: messages in any pieces, and which request each is of.
 
+mod support;
+
 use proptest::prelude::*;
+use support::check_cuts;
 use wire::Side::{self, Client, Server};
 use wire::postgres::{
     Bind, CANCEL, CommandTag, Conversation, Event, MESSAGE_BYTES_MAX, Parse, SSL_REQUEST, STARTUP, authentication, bind,
     error_field, find_start, is_chain, messages, parse, push_execute, push_head, push_message, push_query, push_startup,
     startup_parameters, with_parameters,
 };
-use wire::{Hole, Start, Step};
+use wire::{Hole, Start};
 
 /// A message as it was seen: type, content, request, and whether the request began with it.
 type Seen = (Side, u8, Vec<u8>, Option<u64>, bool);
 
 fn read(talk: &mut Conversation, side: Side, pieces: &[&[u8]]) -> Vec<Seen> {
-    let (mut seen, mut held, mut content, mut begins) = (Vec::new(), Vec::new(), Vec::new(), false);
-    for piece in pieces {
-        held.extend_from_slice(piece);
-        loop {
-            let Step { used, event } = talk.read(side, &held);
-            let Some(Event::Piece(piece)) = event else {
-                assert!(event.is_none(), "{event:?}");
-                break;
-            };
-            content.extend_from_slice(piece.part);
-            begins |= piece.begins;
-            if piece.end {
-                assert_eq!(piece.length as usize, content.len());
-                seen.push((side, piece.tag, std::mem::take(&mut content), piece.request, std::mem::take(&mut begins)));
-            }
-            held.drain(..used);
-        }
-    }
-    assert!(held.is_empty());
-    seen
+    let (seen, fault) = support::postgres::read(talk, pieces.iter().map(|piece| (side, *piece)));
+    assert_eq!(fault, None);
+    seen.into_iter().map(|seen| (seen.side, seen.tag, seen.content, seen.request, seen.begins)).collect()
 }
 
 fn stream(list: &[(u8, &[u8])]) -> Vec<u8> {
@@ -170,6 +156,17 @@ fn message(side: Side) -> impl Strategy<Value = (u8, Vec<u8>)> {
     })
 }
 
+/// A message of either side, or anything.
+fn noise() -> impl Strategy<Value = (Side, Vec<u8>)> {
+    let side = || prop::sample::select(&[Client, Server][..]);
+    let written = |side, (tag, content): (u8, Vec<u8>)| (side, stream(&[(tag, &content)]));
+    prop_oneof![
+        2 => message(Client).prop_map(move |message| written(Client, message)),
+        2 => message(Server).prop_map(move |message| written(Server, message)),
+        1 => (side(), prop::collection::vec(any::<u8>(), 0..300)),
+    ]
+}
+
 proptest! {
     /// Whatever messages are sent, cut anywhere, they are read as they were written, and requests come in order.
     #[test]
@@ -197,20 +194,19 @@ proptest! {
         prop_assert_eq!(&seen[0], &seen[1]);
     }
 
-    /// Any bytes at all: no panic, and framing gets on.
+    /// Any bytes at all of both sides: no panic, framing gets on, and the same comes of them however they are cut.
     #[test]
-    fn any_bytes_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..300), server in any::<bool>(), late in any::<bool>()) {
-        let side = if server { Server } else { Client };
-        let mut talk = if late { Conversation::joined_late() } else { Conversation::new() };
-        let mut rest = &bytes[..];
-        while let Step { used, event: Some(Event::Piece(_)) } = talk.read(side, rest) {
-            prop_assert!(used > 0);
-            rest = &rest[used..];
+    fn any_bytes_do_no_harm(
+        said in prop::collection::vec(noise(), 0..8),
+        late in any::<bool>(),
+        cuts in prop::collection::vec(any::<usize>(), 1..6),
+    ) {
+        let pieces: Vec<(Side, &[u8])> = said.iter().map(|(side, bytes)| (*side, &bytes[..])).collect();
+        let talk = || if late { Conversation::joined_late() } else { Conversation::new() };
+        check_cuts(&pieces, &cuts, |pieces| support::postgres::read(&mut talk(), pieces));
+        for (side, bytes) in pieces {
+            let _ = (find_start(side, bytes), is_chain(side, bytes), messages(bytes), with_parameters(bytes, |_, value| Some(value.to_vec())));
+            let _ = (parse(bytes), bind(bytes), error_field(bytes, b'C'), CommandTag::read(bytes), authentication(bytes));
         }
-        let _ = find_start(side, &bytes);
-        let _ = is_chain(side, &bytes);
-        let _ = messages(&bytes);
-        let _ = with_parameters(&bytes, |_, value| Some(value.to_vec()));
-        let _ = (parse(&bytes), bind(&bytes), error_field(&bytes, b'C'), CommandTag::read(&bytes), authentication(&bytes));
     }
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{lengths, split};
+use support::{check_framing, lengths, split};
 use wire::Side::{self, Client, Server};
 use wire::redis::{BULK_BYTES_MAX, DEPTH_MAX, LINE_BYTES_MAX, Node, Nodes, RespFraming, arguments, push_command, push_node};
 use wire::{Framing, Hole, Start};
@@ -206,15 +206,7 @@ proptest! {
         cuts in prop::collection::vec(any::<usize>(), 0..6),
         missing in any::<u64>(),
     ) {
-        for side in [Client, Server] {
-            let mut framing = RespFraming::new(side);
-            let whole = lengths(&mut framing, [&bytes[..]]);
-            prop_assert_eq!(lengths(&mut RespFraming::new(side), split(&bytes, &cuts)), whole);
-            framing.skip(missing);
-            framing.restart();
-            let (Start::At(at) | Start::NotBefore(at)) = framing.find_start(&bytes);
-            prop_assert!(at <= bytes.len());
-        }
+        [Client, Server].into_iter().for_each(|side| check_framing(|| RespFraming::new(side), &bytes, &cuts, missing));
         let _ = (Nodes::new(&bytes).count(), arguments(&bytes, 10));
     }
 }

@@ -241,10 +241,13 @@ impl Http2 {
                 self.note_faults(&headers, out);
                 self.headers(frame, headers, out);
             }
-            Event::Data { stream, part, end } => {
+            Event::Data { stream, part, begins, end } => {
                 let frame = Frame { side, started: started.unwrap_or(at), at, wire_bytes: used };
                 if !self.on_stream(stream, out, |stream, context| stream.data(frame, part, end, context)) {
-                    self.nobodys("http2-data-without-headers", used, out);
+                    out.undecoded_bytes += used;
+                    if begins {
+                        self.issue("http2-data-without-headers", out);
+                    }
                 }
             }
             Event::Reset { stream, code } => {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use capture::dissect::{Connection, Dissector, Emit, Handover, Options, PROTOCOLS, Protocol};
+use capture::dissect::{Connection, Emit, Options, PROTOCOLS, Protocol};
 use stats::Rng;
-use trace::{Exchange, Flag, Issues, TraceNs};
+use trace::{Exchange, Flag, Issues, Names, TraceNs};
 use wire::Side;
 
+use super::talk::Player;
 use super::tape;
 
 /// Bytes that are played of one connection in each way of cutting it: it bounds the tests.
@@ -78,7 +79,7 @@ impl Stream {
     }
 
     pub fn play(&self, cut: Cut) -> Played {
-        let mut player = Player::new(self);
+        let mut player = self.player();
         let mut left = if let Cut::Prefix(bytes) = cut { bytes } else { usize::MAX };
         for event in &self.events {
             let side = if event.method == "client" { Side::Client } else { Side::Server };
@@ -100,12 +101,55 @@ impl Stream {
                 break;
             }
         }
-        player.finish(self.events.last().map_or(TraceNs(0), |event| event.at))
+        let Emit { exchanges, issues, undecoded_bytes, .. } =
+            player.finish(self.events.last().map_or(TraceNs(0), |event| event.at));
+        Played { rows: exchanges, issues, undecoded_bytes }
+    }
+
+    fn player(&self) -> Player {
+        let first = &self.events[0];
+        let address = first.endpoint.parse().expect("an endpoint");
+        let from_start = !first.flags.has(Flag::MidConnection);
+        let about = Connection::new(first.session, address, address, from_start, &mut Names::default());
+        Player::new(self.protocol, &about, Options::default())
+    }
+
+    /// What fuzz targets begin with, each of `bytes_max` at most: the events of the connection, and the bytes of each side.
+    pub fn seeds(&self, bytes_max: usize) -> Vec<(&'static str, Vec<u8>)> {
+        let place = PROTOCOLS.iter().position(|protocol| protocol.name == self.protocol.name).expect("it is one of them") as u8;
+        let late = u8::from(self.events[0].flags.has(Flag::MidConnection));
+        let (mut events, mut sides) = (vec![late | place << 1], [Vec::new(), Vec::new()]);
+        for event in &self.events {
+            let side = u8::from(event.method == "server");
+            let bytes = event.request.as_deref().unwrap_or_default();
+            sides[usize::from(side)].extend_from_slice(bytes);
+            match &*event.operation {
+                "bytes" => bytes.chunks(255).for_each(|part| events.extend([&[4 | side, part.len() as u8], part].concat())),
+                "gap" => events.extend([side, 0]),
+                "end" => events.extend([2 | side, 0]),
+                _ => {}
+            }
+        }
+        let targets: &[(&str, usize, &[usize])] = match self.protocol.name {
+            "http" => &[("http1_client", 1, &[0]), ("http1_server", 1, &[1])],
+            "http2" => &[("http2", 1, &[0, 1])],
+            "websocket" => &[("websocket", 1, &[0, 1])],
+            "redis" => &[("redis", 1, &[0, 1])],
+            "kafka" | "mongodb" => &[("lengths", 3, &[0, 1])],
+            _ => &[],
+        };
+        let of_side =
+            |(target, before, side): (&'static str, usize, usize)| (target, [&vec![7; before], &sides[side][..]].concat());
+        let codecs = targets.iter().flat_map(|(target, before, of)| of.iter().map(|side| of_side((target, *before, *side))));
+        let sql = matches!(self.protocol.name, "mysql" | "postgres").then(|| (self.protocol.name, events.clone()));
+        let mut seeds: Vec<_> = codecs.chain(sql).chain([("dissect", events.clone())]).collect();
+        seeds.iter_mut().for_each(|(_, seed)| seed.truncate(bytes_max));
+        seeds
     }
 
     /// Behind how many bytes of the connection rows and issues come: where messages end, in other words.
     fn boundaries(&self) -> Vec<usize> {
-        let (mut player, mut place, mut seen, mut found) = (Player::new(self), 0, 0, Vec::new());
+        let (mut player, mut place, mut seen, mut found) = (self.player(), 0, 0, Vec::new());
         for event in self.events.iter().filter(|event| event.operation == "bytes") {
             let side = if event.method == "client" { Side::Client } else { Side::Server };
             for byte in event.request.as_deref().unwrap_or_default() {
@@ -185,69 +229,5 @@ impl Stream {
                 assert!(same, "{}: {row:?}", about());
             }
         }
-    }
-}
-
-/// One dissector after the other on a connection.
-struct Player {
-    dissector: Option<Box<dyn Dissector>>,
-    emit: Emit,
-    ended: [bool; 2],
-}
-
-impl Player {
-    fn new(stream: &Stream) -> Self {
-        let (first, mut emit) = (&stream.events[0], Emit::default());
-        let address = first.endpoint.parse().expect("an endpoint");
-        let about = Connection::new(first.session, address, address, !first.flags.has(Flag::MidConnection), &mut emit.names);
-        let dissector = (stream.protocol.open)(&about, &Options::default());
-        Self { dissector: Some(dissector), emit, ended: [false; 2] }
-    }
-
-    fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8]) {
-        if let Some(dissector) = &mut self.dissector {
-            dissector.bytes(side, at, bytes, &mut self.emit);
-            self.follow(at);
-        }
-    }
-
-    fn gap(&mut self, side: Side, at: TraceNs, missing_bytes: u64) {
-        if let Some(dissector) = &mut self.dissector {
-            dissector.gap(side, at, missing_bytes, &mut self.emit);
-            self.follow(at);
-        }
-    }
-
-    fn end(&mut self, side: Side, at: TraceNs) {
-        self.ended[side as usize] = true;
-        if let Some(dissector) = &mut self.dissector {
-            dissector.end(side, at, &mut self.emit);
-            self.follow(at);
-        }
-    }
-
-    /// Goes on as what the dissector has said, if one bears that name.
-    fn follow(&mut self, at: TraceNs) {
-        let Some(Handover { mut about, to, rest }) = self.emit.take_handover() else { return };
-        self.dissector.take().into_iter().for_each(|mut dissector| dissector.finish(at, &mut self.emit));
-        let Some(next) = PROTOCOLS.iter().find(|next| next.name == to || next.upgrades.contains(&&*to)) else {
-            let upgrade = about.upgrade.take().expect("a request asked for it");
-            return self.emit.push(&about, upgrade.exchange);
-        };
-        self.dissector = Some((next.open)(&Connection { from_start: true, ..about }, &Options::default()));
-        for (side, bytes) in [Side::Client, Side::Server].into_iter().zip(rest) {
-            if !bytes.is_empty() {
-                self.bytes(side, at, &bytes);
-            }
-            if self.ended[side as usize] {
-                self.end(side, at);
-            }
-        }
-    }
-
-    fn finish(mut self, at: TraceNs) -> Played {
-        self.dissector.take().into_iter().for_each(|mut dissector| dissector.finish(at, &mut self.emit));
-        let Emit { exchanges, issues, undecoded_bytes, .. } = self.emit;
-        Played { rows: exchanges, issues, undecoded_bytes }
     }
 }

@@ -130,6 +130,8 @@ pub enum Event<'a> {
         stream: u32,
         /// Empty where there was nothing but framing.
         part: &'a [u8],
+        /// It is the first part of its frame.
+        begins: bool,
         /// Nothing follows on the stream from this side.
         end: bool,
     },
@@ -312,7 +314,8 @@ impl Direction {
         rest.padding_bytes -= padding;
         let done = rest.data_bytes + rest.padding_bytes == 0;
         self.state = if done { State::Frame } else { State::Data(rest) };
-        step(data_end + padding, Event::Data { stream: rest.stream, part: &bytes[start..data_end], end: done && rest.end })
+        let (part, end) = (&bytes[start..data_end], done && rest.end);
+        step(data_end + padding, Event::Data { stream: rest.stream, part, begins: start > 0, end })
     }
 
     fn other<'a>(&mut self, stream: u32, kind: u8, left: usize, start: usize, bytes: &'a [u8]) -> Step<Event<'a>> {
