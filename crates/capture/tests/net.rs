@@ -292,7 +292,8 @@ proptest! {
             let packet = Packet { number: 1, at_unix_ns: 0, link, bytes, original_bytes: original.max(bytes.len()) };
             decoder.packet(&packet, |segment| assert!(segment.payload.len() <= bytes.len()));
         }
-        decoder.finish();
+        let decoded = decoder.finish();
+        prop_assert_eq!(decoded.packets + decoded.dropped().values().sum::<u64>(), 2, "each is decoded or counted as dropped");
     }
 
     /// Whatever tunnels lie in one another, the segment inside is found; cut short, the packet is dropped or lacks payload.

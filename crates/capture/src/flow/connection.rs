@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use trace::{Flag, Loss, TraceNs};
 use wire::Side;
 
-use super::Config;
-use super::assembler::{Sink, Way};
 use super::guess::{UNKNOWN, guess, guess_by_port};
+use super::{Config, Way};
 use crate::dissect::prelude::{self, Prelude};
 use crate::dissect::{self, Dissector, Emit, Handover, Probe, Protocol};
 use crate::net::Endpoint;
@@ -35,13 +34,13 @@ pub(super) struct Shared {
 /// A connection as its dissector sees it.
 pub(super) struct Connection {
     /// Who sends forth, and who sends back.
-    pub ends: [Endpoint; 2],
+    ends: [Endpoint; 2],
     /// Place among all connections, by first packet.
-    pub session: u64,
+    session: u64,
     /// Which way the client sends, once a SYN or the content has told.
-    pub client: Option<Way>,
+    client: Option<Way>,
     /// Whether its opening was captured.
-    pub from_start: bool,
+    from_start: bool,
     pub packets: u64,
     /// Payload of each way since its protocol changed last.
     bytes: [u64; 2],
@@ -83,8 +82,9 @@ struct Probing {
     has_gap: bool,
 }
 
+/// What happened on one way.
 #[derive(Clone, Copy)]
-enum Event {
+pub(super) enum Event {
     Bytes(usize),
     Gap(u64),
     End,
@@ -111,8 +111,10 @@ impl Connection {
         Self { ends, session, client: None, from_start: false, packets: 0, bytes, ended, stage, before: None }
     }
 
-    pub fn is_closed(&self) -> bool {
-        matches!(self.stage, Stage::Closed(_))
+    /// Its opening was captured. In a simultaneous open the first SYN tells who the client is.
+    pub fn opens(&mut self, client: Way) {
+        self.from_start = true;
+        self.client.get_or_insert(client);
     }
 
     /// Bytes that wait for the protocol to be known.
@@ -120,7 +122,8 @@ impl Connection {
         if let Stage::Probing(probing) = &self.stage { probing.bytes() } else { 0 }
     }
 
-    fn event(&mut self, way: Way, at: TraceNs, bytes: &[u8], event: Event, shared: &mut Shared) {
+    /// Takes what happened; the bytes, where it is bytes.
+    pub fn event(&mut self, way: Way, at: TraceNs, bytes: &[u8], event: Event, shared: &mut Shared) {
         self.bytes[index(way)] += bytes.len() as u64;
         match &mut self.stage {
             Stage::Probing(probing) => {
@@ -408,29 +411,5 @@ impl Probing {
                 connection.event(*way, *at, bytes, event, shared);
             }
         }
-    }
-}
-
-/// Connects an assembler with the connection it works for.
-pub(super) struct Feed<'a> {
-    pub connection: &'a mut Connection,
-    pub shared: &'a mut Shared,
-}
-
-impl Sink for Feed<'_> {
-    fn bytes(&mut self, way: Way, at: TraceNs, bytes: &[u8]) {
-        self.shared.loss.bytes_reassembled += bytes.len() as u64;
-        self.connection.event(way, at, bytes, Event::Bytes(bytes.len()), self.shared);
-    }
-
-    fn gap(&mut self, way: Way, at: TraceNs, missing_bytes: u64) {
-        self.shared.loss.bytes_missing += missing_bytes;
-        let session = self.connection.session;
-        self.shared.emit.issues.add("tcp-bytes-missing", || format!("connection {session}: {missing_bytes} bytes"));
-        self.connection.event(way, at, &[], Event::Gap(missing_bytes), self.shared);
-    }
-
-    fn end(&mut self, way: Way, at: TraceNs) {
-        self.connection.event(way, at, &[], Event::End, self.shared);
     }
 }

@@ -1,20 +1,17 @@
 //! Capture files → a trace: packets → segments → connections → exchanges, masked and sorted, in bounded memory.
 
+mod reading;
 mod sources;
 
 use std::path::{Path, PathBuf};
 
-use trace::{Loss, TraceMeta, TraceNs, TraceSorter};
+use trace::{Loss, TraceMeta, TraceSorter};
 
 use crate::dissect::{self, Emit, PROTOCOLS, Protocol, SessionBy};
-use crate::flow::{Config, Flows};
-use crate::net::Decoder;
+use crate::flow::{Config, Connections, Heard, Listener};
 use crate::redact::{Policy, Redactor};
 use crate::{Error, Result};
 use sources::Sources;
-
-/// Packets of a source between two calls of the progress callback.
-const PROGRESS_PACKETS: u64 = 16_384;
 
 /// What a user asked of an import.
 #[derive(Clone, Default)]
@@ -73,29 +70,25 @@ pub fn import(
     options: &ImportOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TraceMeta> {
-    let mut sources = Sources::open(sources)?;
-    let mut decoder = Decoder::default();
+    let sources = Sources::open(sources)?;
     let ImportOptions { decode, session_by, dissect, .. } = options.clone();
-    let mut flows = Flows::new(Config { decode, session_by, dissect, ..Config::default() });
+    let connections = Connections::new(Config { decode, session_by, dissect, ..Config::default() });
     let redactor = Redactor::new(options.redaction, options.redaction_key.unwrap_or(sources.key()));
-    let mut writing = Writing { redactor, sorter: TraceSorter::new(output), exchanges: 0 };
-    while let Some(packet) = sources.next()? {
-        let number = packet.number;
-        decoder.packet(&packet, |segment| flows.segment(TraceNs(packet.at_unix_ns), segment));
-        writing.take(flows.emit())?;
-        if number % PROGRESS_PACKETS == 0 {
-            progress(writing.progress(&sources));
-        }
-    }
-    let (mut emit, mut loss) = flows.finish();
+    let writing = Writing { redactor, sorter: TraceSorter::new(output), exchanges: 0 };
+    let mut making = Making { connections, writing, written: Ok(()) };
+    let read = reading::read(sources, |heard, read_bytes, packets| {
+        heard.tell(&mut making);
+        progress(Progress { read_bytes, packets, exchanges: making.writing.exchanges });
+        std::mem::replace(&mut making.written, Ok(()))
+    })?;
+    let Making { connections, mut writing, .. } = making;
+    let (mut emit, mut loss) = connections.finish(read.account);
     writing.take(&mut emit)?;
-    progress(writing.progress(&sources));
-    let decoded = decoder.finish();
     loss.exchanges = std::mem::take(&mut emit.loss);
-    loss.packets_read = sources.packets();
-    loss.packets_decoded = decoded.packets;
-    loss.packets_dropped = decoded.dropped();
-    writing.finish(sources, emit, loss)
+    loss.packets_read = read.sources.packets();
+    loss.packets_decoded = read.decoded.packets;
+    loss.packets_dropped = read.decoded.dropped();
+    writing.finish(read.sources, emit, loss)
 }
 
 /// The footer, as far as reading knows it.
@@ -115,8 +108,26 @@ fn describe(sources: Sources, mut emit: Emit, loss: Loss, exchanges: u64) -> Tra
     }
 }
 
+/// Connections whose exchanges go into the trace as they come: while they are in the cache, and their memory is used again at once.
+struct Making {
+    connections: Connections,
+    writing: Writing,
+    /// What writing failed with first.
+    written: Result<()>,
+}
+
+impl Listener for Making {
+    fn hear(&mut self, place: u32, packets: u64, heard: Heard<'_>) {
+        self.connections.hear(place, packets, heard);
+        let emit = self.connections.emit();
+        if !emit.exchanges.is_empty() && self.written.is_ok() {
+            self.written = self.writing.take(emit);
+        }
+    }
+}
+
 /// Exchanges on their way into the trace. They are made, masked and taken apart by one thread, since what they share with others (names,
-/// memory) would cost more on its way between two cores than is gained; columns are encoded by others.
+/// memory) would cost more on its way between two cores than is gained; packets are read by another one, columns encoded by others.
 struct Writing {
     redactor: Redactor,
     sorter: TraceSorter,
@@ -131,10 +142,6 @@ impl Writing {
             self.exchanges += 1;
         }
         Ok(())
-    }
-
-    fn progress(&self, sources: &Sources) -> Progress {
-        Progress { read_bytes: sources.raw_bytes(), packets: sources.packets(), exchanges: self.exchanges }
     }
 
     fn finish(self, sources: Sources, emit: Emit, loss: Loss) -> Result<TraceMeta> {

@@ -172,10 +172,11 @@ impl Decoder {
     }
 
     /// Drops the IP packets that never became whole, and says what became of all packets.
-    pub fn finish(&mut self) -> &Decoded {
+    #[must_use]
+    pub fn finish(mut self) -> Decoded {
         let forgotten = self.fragments.forget_all();
         self.decoded.drop(fragment::INCOMPLETE, forgotten);
-        &self.decoded
+        self.decoded
     }
 
     fn walk(&mut self, walk: &mut Walk, mut layer: Layer, mut bytes: &[u8], sink: impl FnOnce(&Segment<'_>)) {
