@@ -3,9 +3,11 @@
 //! Exchanges that come nearly in order, as they do from captures, leave the memory in order before the last ones come (replacement
 //! selection: Knuth, The Art of Computer Programming, volume 3, section 5.4.1): whenever memory is full, those that came first are written
 //! behind what was written before, together with what has come since and belongs between them. What comes too late for that waits for the
-//! next sorted run. One run is the trace; several are merged.
+//! next sorted run. One run is the trace; several are merged. All this is done on a thread of its own, while the next exchanges come.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
 
 use crate::limits::{SORT_BYTES_MAX, SORT_RUNS_MAX};
 use crate::rows::{HeldRows, Order};
@@ -14,13 +16,28 @@ use crate::{Error, Exchange, Names, Result, TraceMeta, TraceNs, TraceReader, Tra
 /// Collects exchanges and writes them as one trace sorted by (`at`, `session`, `seq`, `stream`, `copy`). Memory stays within
 /// [`SORT_BYTES_MAX`] and a little; the rest waits in sorted runs beside the output, which are removed in every case.
 pub struct TraceSorter {
+    /// What came last.
+    newest: HeldRows,
+    /// What that weighs at most: as much is being sorted in, and as much has been.
+    bytes_max: usize,
+    thread: Thread,
+}
+
+/// Sorting on a thread of its own.
+struct Thread {
+    /// Rows on their way there; none when no more will come.
+    rows: Option<SyncSender<HeldRows>>,
+    /// Columns on their way back, for their room.
+    room: Receiver<HeldRows>,
+    handle: Option<JoinHandle<Result<Sorting>>>,
+}
+
+/// Rows on their way into the trace.
+struct Sorting {
     output: PathBuf,
     /// What will be written next, and those of its rows that are still to be, in order.
     older: HeldRows,
     waiting: Vec<u32>,
-    /// What came since.
-    newer: HeldRows,
-    bytes_max: usize,
     /// The run being written.
     run: Option<Growing>,
     runs: Runs,
@@ -80,27 +97,27 @@ impl TraceSorter {
     /// As [`TraceSorter::new`], with another limit of memory in bytes.
     #[must_use]
     pub fn with_memory(output: &Path, bytes_max: usize) -> Self {
-        let mut dir = output.as_os_str().to_owned();
-        dir.push(".sorting");
-        let runs = Runs { dir: PathBuf::from(dir), files: Vec::new(), made: 0 };
-        let (older, newer) = (HeldRows::default(), HeldRows::default());
-        Self { output: output.to_owned(), older, waiting: Vec::new(), newer, bytes_max, run: None, runs, keep_origin: false }
+        Self::begin(output, bytes_max, false)
     }
 
-    /// Keeps the `origin` the exchanges carry (see [`TraceWriter::keep_origin`]).
+    /// As [`TraceSorter::with_memory`], keeping the `origin` the exchanges carry (see [`TraceWriter::keep_origin`]).
     #[must_use]
-    pub fn keep_origin(mut self) -> Self {
-        self.keep_origin = true;
-        self
+    pub fn keeping_origin(output: &Path, bytes_max: usize) -> Self {
+        Self::begin(output, bytes_max, true)
+    }
+
+    fn begin(output: &Path, bytes_max: usize, keep_origin: bool) -> Self {
+        let thread = Thread::new(Sorting::new(output, keep_origin));
+        Self { newest: HeldRows::default(), bytes_max: bytes_max / 3, thread }
     }
 
     /// Takes one exchange.
     ///
     /// # Errors
-    /// [`Error::Io`] when a sorted run cannot be written.
+    /// [`Error::Io`] when a sorted run cannot be written. Nothing can be pushed or finished after that.
     pub fn push(&mut self, exchange: &Exchange) -> Result<()> {
-        self.newer.push(exchange);
-        if self.newer.bytes() >= self.bytes_max / 2 { self.write_older() } else { Ok(()) }
+        self.newest.push(exchange);
+        if self.newest.bytes() >= self.bytes_max { self.thread.sort_in(&mut self.newest) } else { Ok(()) }
     }
 
     /// Writes the trace. Times are shifted so that the first exchange is at 0; `meta.wall_start_unix_ns`, if given as the wall
@@ -108,8 +125,80 @@ impl TraceSorter {
     ///
     /// # Errors
     /// [`Error::Io`] when the disk is full; then nothing is left under the output's name.
-    pub fn finish(mut self, mut meta: TraceMeta) -> Result<TraceMeta> {
-        let rows = self.rows_before(None);
+    pub fn finish(mut self, meta: TraceMeta) -> Result<TraceMeta> {
+        self.thread.end()?.finish(self.newest, meta)
+    }
+}
+
+impl Thread {
+    fn new(mut sorting: Sorting) -> Self {
+        // None waits on the way: memory holds what is gathered, what is being sorted in, and what that is sorted into.
+        let (rows, newer) = sync_channel::<HeldRows>(0);
+        let (give_back, room) = channel();
+        let handle = thread::spawn(move || {
+            for mut newer in newer {
+                sorting.take(&mut newer)?;
+                // Who pushes may be at the end, and want no more.
+                let _ = give_back.send(newer);
+            }
+            Ok(sorting)
+        });
+        Self { rows: Some(rows), room, handle: Some(handle) }
+    }
+
+    fn sort_in(&mut self, newest: &mut HeldRows) -> Result<()> {
+        let newer = std::mem::replace(newest, self.room.try_recv().unwrap_or_default());
+        let sent = self.rows.as_ref().is_some_and(|rows| rows.send(newer).is_ok());
+        if sent { Ok(()) } else { self.end().map(|_| ()) }
+    }
+
+    fn end(&mut self) -> Result<Sorting> {
+        self.rows = None;
+        let handle = self.handle.take().expect("a sorter that failed is not used again");
+        handle.join().expect("sorting does not panic")
+    }
+}
+
+impl Drop for Thread {
+    /// The runs are gone when the sorter is.
+    fn drop(&mut self) {
+        self.rows = None;
+        if let Some(handle) = self.handle.take() {
+            // What it failed with does not matter to who gave it up.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Sorting {
+    fn new(output: &Path, keep_origin: bool) -> Self {
+        let mut dir = output.as_os_str().to_owned();
+        dir.push(".sorting");
+        let runs = Runs { dir: PathBuf::from(dir), files: Vec::new(), made: 0 };
+        Self { output: output.to_owned(), older: HeldRows::default(), waiting: Vec::new(), run: None, runs, keep_origin }
+    }
+
+    /// Writes what waits, as far as the run can take it, and lets `newer` wait instead; gives empty columns back. Where most of what waits
+    /// comes too late, the run is over.
+    fn take(&mut self, newer: &mut HeldRows) -> Result<()> {
+        let end = self.waiting.last().map_or(Order::default(), |last| self.older.order(*last));
+        let rows = self.rows_before(newer, Some(end));
+        let mut late = self.late(&rows);
+        if late > rows.len() / 2 {
+            self.close_run()?;
+            late = 0;
+        }
+        self.write(&rows[late..])?;
+        self.waiting.extend(newer.take(&mut self.older, &rows[..late]));
+        newer.sort(&mut self.waiting);
+        self.older.clear();
+        std::mem::swap(&mut self.older, newer);
+        Ok(())
+    }
+
+    /// Writes all that waits, and `newer`, and makes one trace of the runs.
+    fn finish(mut self, mut newer: HeldRows, mut meta: TraceMeta) -> Result<TraceMeta> {
+        let rows = self.rows_before(&mut newer, None);
         let late = self.late(&rows);
         if self.runs.files.is_empty() && late == 0 {
             return self.finish_run(&rows, meta);
@@ -152,31 +241,14 @@ impl TraceSorter {
         last.map_or(0, |last| rows.partition_point(|row| self.older.order(*row) < last))
     }
 
-    /// The rows that wait, in order, together with those that came since and belong before the last of them, or with all.
-    fn rows_before(&mut self, end: Option<Order>) -> Vec<u32> {
-        let newer = self.newer.sorted();
-        let count = end.map_or(newer.len(), |end| newer.partition_point(|row| self.newer.order(*row) < end));
-        let mut rows = std::mem::replace(&mut self.waiting, newer[count..].to_vec());
-        rows.extend(self.older.take(&mut self.newer, &newer[..count]));
+    /// The rows that wait, in order, together with those of `newer` that belong before the last of them, or with all.
+    fn rows_before(&mut self, newer: &mut HeldRows, end: Option<Order>) -> Vec<u32> {
+        let sorted = newer.sorted();
+        let count = end.map_or(sorted.len(), |end| sorted.partition_point(|row| newer.order(*row) < end));
+        let mut rows = std::mem::replace(&mut self.waiting, sorted[count..].to_vec());
+        rows.extend(self.older.take(newer, &sorted[..count]));
         self.older.sort(&mut rows);
         rows
-    }
-
-    /// Writes what waits, as far as the run can take it. Where most of it comes too late, the run is over.
-    fn write_older(&mut self) -> Result<()> {
-        let end = self.waiting.last().map_or(Order::default(), |last| self.older.order(*last));
-        let rows = self.rows_before(Some(end));
-        let mut late = self.late(&rows);
-        if late > rows.len() / 2 {
-            self.close_run()?;
-            late = 0;
-        }
-        self.write(&rows[late..])?;
-        self.waiting.extend(self.newer.take(&mut self.older, &rows[..late]));
-        self.newer.sort(&mut self.waiting);
-        self.older.clear();
-        std::mem::swap(&mut self.older, &mut self.newer);
-        Ok(())
     }
 
     fn write(&mut self, rows: &[u32]) -> Result<()> {

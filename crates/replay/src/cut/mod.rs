@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 use stats::Rng;
+use trace::limits::SORT_BYTES_MAX;
 use trace::{Exchange, Flag, Names, Row, Source, TraceMeta, TraceNs, TraceReader, TraceSorter};
 
 pub use selection::{COLLECTION, EFFECT, Field, Filter, OPERATION, SESSION, STATUS, Selection, matches};
@@ -205,7 +206,7 @@ fn refuse_nothing(options: &CutOptions, inputs: &[Input]) -> Result<()> {
 
 /// The second pass.
 fn write(options: &CutOptions, inputs: &[Input], progress: &mut dyn FnMut(u64)) -> Result<Cut> {
-    let mut sorter = TraceSorter::new(&options.output).keep_origin();
+    let mut sorter = TraceSorter::keeping_origin(&options.output, SORT_BYTES_MAX);
     let (mut names, mut setup_carried, mut readers) = (Names::default(), 0, Vec::new());
     for input in inputs {
         let mut reader = TraceReader::open(&input.path)?;

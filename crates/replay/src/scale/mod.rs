@@ -334,7 +334,7 @@ fn write(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<Repeats>> {
     let mut reader = TraceReader::open(&plan.options.input)?;
-    let sorter = |path: &PathBuf| TraceSorter::with_memory(path, SORT_BYTES_MAX / paths.len()).keep_origin();
+    let sorter = |path: &PathBuf| TraceSorter::keeping_origin(path, SORT_BYTES_MAX / paths.len());
     let mut sorters: Vec<TraceSorter> = paths.iter().map(sorter).collect();
     let mut repeats: Vec<Repeats> = std::iter::repeat_with(Repeats::default).take(1 + paths.len()).collect();
     let (mut names, mut places) = (Names::default(), Vec::new());
