@@ -117,7 +117,7 @@ impl Flags {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// As sent.
-    pub name: Box<str>,
+    pub name: Name,
     /// As sent, possibly masked.
     pub value: Bytes,
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use crate::escape_text;
 use crate::limits::NAMES_MAX;
 
 /// A short, often repeated string (protocol, collection, operation, status …). Cloning costs one reference count, an empty one nothing.
@@ -100,5 +101,13 @@ impl Names {
             self.0.insert(name.clone());
         }
         name
+    }
+
+    /// The shared name for bytes as text, and whether anything had to be escaped (see [`escape_text`]).
+    pub fn escaped(&mut self, bytes: &[u8]) -> (Name, bool) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => (self.get(text), false),
+            Err(_) => (self.get(&escape_text(bytes).0), true),
+        }
     }
 }

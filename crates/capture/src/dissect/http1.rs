@@ -416,7 +416,7 @@ impl Http1 {
         let at = self.server.started.unwrap_or_default();
         let read = self.pending.front().is_some_and(|request| request.reads_answer(&self.options.rules));
         let answer = Answer::begin(head, at, read || self.options.keep_responses);
-        self.answer = Some(if self.talk.is_tunnel() { answer.changing_protocol(head) } else { answer });
+        self.answer = Some(if self.talk.is_tunnel() { answer.changing_protocol(head, &mut out.names) } else { answer });
     }
 
     /// Requests whose answers were missed are given back, so that the oldest one left is that of the answer that begins `at`. A client

@@ -114,14 +114,16 @@ fn is_version(segment: &str) -> bool {
 /// be a word.
 #[must_use]
 pub fn is_identifier(segment: &str) -> bool {
-    let count = |kind: fn(&u8) -> bool| segment.bytes().filter(kind).count();
-    let digits = count(u8::is_ascii_digit);
-    let dashes = count(|byte| *byte == b'-');
-    let hexadecimal = count(u8::is_ascii_hexdigit) + dashes == segment.len();
-    let number =
-        digits > 0 && segment.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b',' | b':' | b'_'));
-    number
-        || segment.chars().count() > WORD_CHARS_MAX
-        || (hexadecimal && digits > 0 && segment.len() >= 8)
-        || (digits >= 4 && segment.len() >= 16)
+    let (mut digits, mut hexadecimal, mut of_number) = (0, 0, 0);
+    for byte in segment.bytes() {
+        let (is_digit, is_dash) = (byte.is_ascii_digit(), byte == b'-');
+        digits += usize::from(is_digit);
+        hexadecimal += usize::from(byte.is_ascii_hexdigit() || is_dash);
+        of_number += usize::from(is_digit || is_dash || matches!(byte, b'.' | b',' | b':' | b'_'));
+    }
+    let all = segment.len();
+    (digits > 0 && of_number == all)
+        || (all > WORD_CHARS_MAX && segment.chars().count() > WORD_CHARS_MAX)
+        || (digits > 0 && hexadecimal == all && all >= 8)
+        || (digits >= 4 && all >= 16)
 }

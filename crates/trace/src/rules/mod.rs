@@ -120,17 +120,18 @@ impl Rules {
     /// Says what a request is.
     #[must_use]
     pub fn classify<'a>(&'a self, request: &HttpRequest<'a>) -> Classified<'a> {
-        let segments = segments(path_of(request.target));
-        match self.find(request.method, &segments) {
-            Some((index, route)) => self.rules[index].classify(RuleId(index), route, &segments, request),
-            None => fallback::classify(request, &segments),
+        let mut place = [""; SEGMENTS_MAX];
+        let segments = segments(path_of(request.target), &mut place);
+        match self.find(request.method, segments) {
+            Some((index, route)) => self.rules[index].classify(RuleId(index), route, segments, request),
+            None => fallback::classify(request, segments),
         }
     }
 
     /// The rule for a request, without a look at its body.
     #[must_use]
     pub fn rule_of(&self, method: &str, target: &str) -> Option<RuleId> {
-        self.find(method, &segments(path_of(target))).map(|(index, _)| RuleId(index))
+        self.find(method, segments(path_of(target), &mut [""; SEGMENTS_MAX])).map(|(index, _)| RuleId(index))
     }
 
     /// Whether [`Rules::answer`] looks into the body, so that content codings have to be taken off first.
@@ -249,9 +250,15 @@ fn path_of(target: &str) -> &str {
     }
 }
 
-/// The segments between slashes, empty ones left out.
-fn segments(path: &str) -> Vec<&str> {
-    path.split('/').filter(|segment| !segment.is_empty()).take(SEGMENTS_MAX).collect()
+/// The segments between slashes, empty ones left out, as many as there is place for.
+fn segments<'a, 'b>(path: &'a str, place: &'b mut [&'a str]) -> &'b [&'a str] {
+    let mut count = 0;
+    let filled = path.split('/').filter(|segment| !segment.is_empty());
+    for (slot, segment) in place.iter_mut().zip(filled) {
+        *slot = segment;
+        count += 1;
+    }
+    &place[..count]
 }
 
 fn query_value<'a>(target: &'a str, name: &str) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trace::rules::{RuleId, Rules};
-use trace::{AnswerBody, Coding, Header, Keep, TraceNs};
+use trace::{AnswerBody, Coding, Header, Keep, Names, TraceNs};
 use wire::http1::ResponseHead;
 
 use super::request::headers;
@@ -37,8 +37,8 @@ impl Answer {
     }
 
     /// Notes that another protocol follows.
-    pub fn changing_protocol(mut self, head: &ResponseHead<'_>) -> Self {
-        self.change = Some(headers(head.headers).0);
+    pub fn changing_protocol(mut self, head: &ResponseHead<'_>, names: &mut Names) -> Self {
+        self.change = Some(headers(head.headers, names).0);
         self
     }
 

@@ -29,11 +29,11 @@ impl Pending {
         let mut exchange = about.row(Kind::Request, at);
         exchange.protocol = out.names.get("http");
         exchange.version = out.names.get(version(head.minor_version));
-        let (method, odd_method) = method(head.method, &mut out.names);
+        let (method, odd_method) = out.names.escaped(head.method);
         exchange.method = method;
         let (target, odd_target) = escape_text(head.target);
         exchange.target = target;
-        let (headers, odd_name) = headers(head.headers);
+        let (headers, odd_name) = headers(head.headers, &mut out.names);
         exchange.headers = Some(headers);
         if odd_method || odd_target || odd_name {
             exchange.flags.set(Flag::Escaped);
@@ -171,14 +171,6 @@ impl Pending {
     }
 }
 
-/// The name of a method, and whether it had to be escaped.
-fn method(sent: &[u8], names: &mut Names) -> (Name, bool) {
-    match std::str::from_utf8(sent) {
-        Ok(text) => (names.get(text), false),
-        Err(_) => (names.get(&escape_text(sent).0), true),
-    }
-}
-
 fn status(status: u16, names: &mut Names) -> Name {
     if !(100..1000).contains(&status) {
         return names.get(&status.to_string());
@@ -194,11 +186,11 @@ fn version(minor: Option<u8>) -> &'static str {
 
 /// The headers in order and case, values sharing one allocation, and whether a name had to be escaped. The lines of a folded value are
 /// joined with a space (RFC 9112 §5.2).
-pub(super) fn headers(lines: Headers<'_>) -> (Vec<Header>, bool) {
+pub(super) fn headers(lines: Headers<'_>, names: &mut Names) -> (Vec<Header>, bool) {
     let block = Bytes::copy_from_slice(lines.as_bytes());
     let mut odd_name = false;
     let headers = Headers::new(&block).into_iter().map(|(name, value)| {
-        let (name, odd) = escape_text(name);
+        let (name, odd) = names.escaped(name);
         odd_name |= odd;
         let value = if value.contains(&b'\n') { unfold(value) } else { block.slice_ref(value) };
         Header { name, value }

@@ -1,7 +1,7 @@
 //! Header fields of HTTP/2 as a row holds them: as HTTP/1 would send them (RFC 9113 §8.3, §8.2.3).
 
 use bytes::Bytes;
-use trace::{Header, escape_text};
+use trace::{Header, Names, escape_text};
 use wire::grpc;
 use wire::hpack::Fields;
 
@@ -22,7 +22,7 @@ pub(super) struct RequestHead {
 }
 
 /// Reads the head of a request.
-pub(super) fn request(fields: Fields) -> RequestHead {
+pub(super) fn request(fields: Fields, names: &mut Names) -> RequestHead {
     let is_call = fields.get(b"content-type").is_some_and(grpc::is_call);
     let mut head = RequestHead {
         method: Box::default(),
@@ -37,7 +37,7 @@ pub(super) fn request(fields: Fields) -> RequestHead {
     for place in fields.places {
         let (name, value) = (&text[start..place.name_end], text.slice(place.name_end..place.value_end));
         start = place.value_end;
-        head.take(name, value);
+        head.take(name, value, names);
     }
     if head.target.is_empty() && &*head.method == "CONNECT" {
         let host = head.headers.iter().find(|header| &*header.name == "host");
@@ -47,7 +47,7 @@ pub(super) fn request(fields: Fields) -> RequestHead {
 }
 
 impl RequestHead {
-    fn take(&mut self, name: &[u8], value: Bytes) {
+    fn take(&mut self, name: &[u8], value: Bytes, names: &mut Names) {
         match name {
             b":method" => self.method = self.text(&value),
             b":path" => self.target = self.text(&value),
@@ -56,7 +56,8 @@ impl RequestHead {
             b"" | [b':', ..] => {}
             b"cookie" => self.cookie(value),
             _ => {
-                let name = self.text(name);
+                let (name, escaped) = names.escaped(name);
+                self.escaped |= escaped;
                 self.headers.push(Header { name, value });
             }
         }

@@ -59,7 +59,7 @@ impl Stream {
         let promised = headers.promised;
         let kind = if promised.is_some() { Kind::Push } else { Kind::Request };
         let unknown = headers.fields.unknown > 0 || headers.fields.cut;
-        let head = head::request(headers.fields);
+        let head = head::request(headers.fields, &mut context.out.names);
         let is_call = head.is_call;
         let mut exchange = exchange(context, kind, frame.started, head);
         if unknown {

@@ -91,7 +91,7 @@ impl Pending {
     /// Who the client says it is.
     pub fn logs_in(&mut self, login: &Login<'_>, names: &mut Names) {
         let text = |bytes: &[u8]| escape_text(bytes).0;
-        let header = |name: &[u8], value: &[u8]| Header { name: text(name), value: Bytes::copy_from_slice(value) };
+        let mut header = |name: &[u8], value: &[u8]| Header { name: names.escaped(name).0, value: Bytes::copy_from_slice(value) };
         let known = [(&b"user"[..], login.user), (b"database", login.database), (b"plugin", login.plugin)];
         let own = known.into_iter().filter(|(_, value)| !value.is_empty());
         self.row.headers = Some(own.chain(login.attributes.iter().copied()).map(|(name, value)| header(name, value)).collect());

@@ -146,7 +146,8 @@ impl Pending {
         }
         self.row.flags.set(Flag::Setup);
         let text = |bytes: &[u8]| escape_text(bytes).0;
-        let header = |(name, value): (&[u8], &[u8])| Header { name: text(name), value: Bytes::copy_from_slice(value) };
+        let header =
+            |(name, value): (&[u8], &[u8])| Header { name: out.names.escaped(name).0, value: Bytes::copy_from_slice(value) };
         let headers: Vec<Header> = startup_parameters(content).map(header).collect();
         let named = |wanted: &str| headers.iter().find(|header| &*header.name == wanted).map(|header| text(&header.value));
         // Without a name, the database is called as the user is (StartupMessage).
