@@ -325,6 +325,32 @@ fn a_lost_answer_leaves_its_request_and_no_other_without_one() {
     assert!(rows[0].ends_with("SELECT ok 3 gap unreplayable"), "{rows:?}");
 }
 
+/// Of what nobody asked for, all is a row too: whole, with a hole in it, and cut off by one.
+#[test]
+fn pushes_with_holes_are_rows() {
+    let mut talk = Talk::new();
+    let cut = |talk: &mut Talk, missing_bytes| {
+        talk.bytes(Server, b"A\0\0\0\x14\0\0\0\x01chan".to_vec()).gap(Server, missing_bytes);
+    };
+    cut(&mut talk, 4);
+    talk.bytes(Server, b"\0abc".to_vec());
+    cut(&mut talk, 100);
+    talk.says("A0000other|x| A0000more|x|");
+    let out = play(true, &talk.0);
+    assert_eq!(
+        brief(&out)[1..],
+        [
+            "NotificationResponse [] - ok 2 gap",
+            " [] - - - gap",
+            "NotificationResponse [] - ok 0",
+            "NotificationResponse [] - ok 0"
+        ]
+    );
+    let sizes: Vec<(&str, u64)> = out.exchanges[1..].iter().map(|row| (row.collection.as_str(), row.response_bytes)).collect();
+    assert_eq!(sizes, [("shop", 21), ("", 13), ("other", 17), ("more", 16)]);
+    check_rows(&out);
+}
+
 #[test]
 fn a_connection_that_was_going_is_joined_at_the_next_message() {
     let mut talk = Talk::default();

@@ -121,11 +121,18 @@ impl Dissector for Postgres {
         self.client_lossy |= side == Side::Client;
         let hole = self.talk.skip(side, missing_bytes);
         self.on_message(side, |request| request.missed(side, hole, missing_bytes));
+        if let Some(row) = self.push.as_mut().filter(|_| side == Side::Server) {
+            row.flags.set(Flag::Gap);
+            row.response_bytes += if matches!(hole, Hole::Inside | Hole::ToEnd) { missing_bytes } else { 0 };
+        }
         match hole {
             Hole::ToEnd => self.message_over(side, at, out),
             Hole::Inside => {}
             Hole::Past | Hole::Lost => {
                 self.issue("postgres-messages-lost", out);
+                if side == Side::Server {
+                    self.end_push(None, out);
+                }
                 self.lose(side, at);
             }
         }
@@ -472,15 +479,20 @@ impl Postgres {
         let Some(mut row) = self.push.take() else { return };
         let text = |bytes: &[u8]| trace::escape_text(bytes).0;
         let Some((tag, content, at)) = message else {
-            row.flags.set(Flag::Open);
+            if !row.flags.has(Flag::Gap) {
+                row.flags.set(Flag::Open);
+            }
             return out.push(&self.about, row);
         };
+        // What stands behind a hole is not where it would be.
+        let content = if row.flags.has(Flag::Gap) { &[] } else { content };
         row.collection = self.database.clone();
         row.ok = Some(tag != b'E');
         let method = match tag {
             b'A' => {
-                let channel = content.get(4..).and_then(cut_text).map_or(&b""[..], |(channel, _)| channel);
-                row.collection = out.names.get(&text(channel));
+                if let Some((channel, _)) = content.get(4..).and_then(cut_text) {
+                    row.collection = out.names.get(&text(channel));
+                }
                 "NotificationResponse"
             }
             b'S' => {
