@@ -456,7 +456,8 @@ fn every_two_way_cut_gives_the_same_exchanges() {
     streams(&corpus).iter().for_each(|(file, stream)| stream.check_cuts(file));
 }
 
-/// All prefixes of connections of which that is no more than 1 MiB to read, and as many of longer ones, chosen as the cuts above.
+/// All prefixes of connections of which that is no more than 1 MiB to read, and as many of longer ones, chosen as the cuts above. What is said
+/// within every prefix, before its end, is what is said byte by byte above.
 #[test]
 fn every_prefix_keeps_what_was_complete() {
     let Some(corpus) = corpus("every_prefix_keeps_what_was_complete") else { return };

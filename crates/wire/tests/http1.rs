@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use wire::Side;
-use wire::http1::{Body, Conversation, Ending, Event, Hole, OUTSTANDING_MAX, Oddity, Request, Start, encode_request, find_start};
+use wire::http1::{
+    Body, Conversation, Ending, Event, HEAD_BYTES_MAX, Hole, OUTSTANDING_MAX, Oddity, Request, Start, encode_request, find_start,
+};
 
 /// An event with its bytes owned, neighbouring parts of a body or tunnel joined.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,6 +155,22 @@ fn chunks_have_extensions_and_trailers() {
     let chunked =
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n003 ;a=\"b\"\r\nabc\r\n A \r\n0123456789\n0\r\nX: y\r\n\r\n";
     assert_eq!(answers(&["GET"], chunked), [head("200"), body("abc0123456789"), End]);
+}
+
+/// A trailer line that never ends is used up as it comes, and malformed at the limit however it comes.
+#[test]
+fn trailers_are_bounded_and_not_held() {
+    let front = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    for line in [&b"a"[..], b"a: b\r\n"] {
+        let bytes = [&front[..], &line.repeat((HEAD_BYTES_MAX + 100) / line.len())].concat();
+        for part_bytes in [usize::MAX, 7, 10_000] {
+            let pieces: Vec<&[u8]> = bytes.chunks(part_bytes.min(bytes.len())).collect();
+            let (seen, _) = feed(&mut Conversation::new(), Side::Client, &pieces);
+            assert_eq!(seen[1..], [Seen::Malformed("trailers beyond the limit of 256 KiB")]);
+        }
+        let (seen, held) = feed(&mut Conversation::new(), Side::Client, &[&bytes[..HEAD_BYTES_MAX]]);
+        assert_eq!((seen.len(), held.len()), (1, 0));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Protocols whose messages can be told apart without a look at the other side: cuts both sides' bytes into messages, keeps of each as much
 //! as is wanted, and bridges what was not captured. What the messages mean is a [`Talk`]'s affair.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use trace::{Exchange, Flag, TraceNs};
 use wire::{Framed, Framing, Hole, Side, Step};
 
@@ -42,9 +42,10 @@ impl Message<'_> {
         row.latency_ns = self.flag.is_none().then_some((self.done_at - row.at).max(0));
         self.flag.into_iter().for_each(|flag| row.flags.set(flag));
         if options.keep_responses {
-            let before = row.response.take().unwrap_or_default();
-            let kept = self.bytes.len().min(options.body_bytes_max.saturating_sub(before.len()));
-            row.response = Some(Bytes::from([&before, &self.bytes[..kept]].concat()));
+            let mut all = BytesMut::from(row.response.take().unwrap_or_default());
+            let kept = self.bytes.len().min(options.body_bytes_max.saturating_sub(all.len()));
+            all.extend_from_slice(&self.bytes[..kept]);
+            row.response = Some(all.freeze());
         }
     }
 

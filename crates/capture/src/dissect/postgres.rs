@@ -262,6 +262,7 @@ impl Postgres {
         }
         if piece.end {
             self.message_over(side, at, out);
+            self.keep_limits(out);
         }
     }
 
@@ -278,6 +279,10 @@ impl Postgres {
         let row = self.row(kind, at, out);
         let session = Some(piece.tag).filter(|tag| *tag <= CANCEL);
         self.queue.push(Pending::new(row, Asked { session, ..Asked::default() }));
+    }
+
+    /// Gives up the oldest requests where too many wait, or one alone for too many answers.
+    fn keep_limits(&mut self, out: &mut Emit) {
         while self.queue.is_full() || self.talk.outstanding() > OUTSTANDING_MAX {
             self.issue("postgres-outstanding-limit", out);
             self.give_up(self.queue.first(), out);

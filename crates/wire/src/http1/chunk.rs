@@ -13,8 +13,8 @@ pub(super) enum Chunk {
     Data(u64),
     /// At the line end behind the data.
     DataEnd,
-    /// Behind the last chunk; so many bytes of trailers were passed over.
-    Trailers(usize),
+    /// Behind the last chunk; so many bytes of trailers were passed over, the last ones perhaps of a line that is still open.
+    Trailers { passed: usize, in_line: bool },
 }
 
 /// What was found at the front of the bytes.
@@ -36,7 +36,7 @@ pub(super) fn proceed(state: Chunk, bytes: &[u8]) -> Found<'_> {
         Chunk::Size => size_line(bytes),
         Chunk::Data(left) => data(left, bytes),
         Chunk::DataEnd => data_end(bytes),
-        Chunk::Trailers(passed) => trailer(passed, bytes),
+        Chunk::Trailers { passed, in_line } => trailer(passed, in_line, bytes),
     }
 }
 
@@ -52,7 +52,7 @@ fn size_line(bytes: &[u8]) -> Found<'_> {
     let line = &bytes[..end];
     let size = line.split(|byte| *byte == b';').next().unwrap_or(line).trim_ascii();
     match hexadecimal(size) {
-        Ok(0) => Found::Framing(end + 1, Chunk::Trailers(0)),
+        Ok(0) => Found::Framing(end + 1, Chunk::Trailers { passed: 0, in_line: false }),
         Ok(size) => Found::Framing(end + 1, Chunk::Data(size)),
         Err(what) => Found::Malformed(what),
     }
@@ -84,18 +84,14 @@ fn data_end(bytes: &[u8]) -> Found<'_> {
     }
 }
 
-fn trailer(passed: usize, bytes: &[u8]) -> Found<'_> {
-    let Some(length) = memchr(b'\n', bytes) else {
-        let long = passed + bytes.len() > HEAD_BYTES_MAX;
-        return if long { Found::Malformed("trailers beyond the limit of 256 KiB") } else { Found::More };
-    };
-    if length == 0 || (length == 1 && bytes[0] == b'\r') {
-        return Found::Last(length + 1);
-    }
-    let passed = passed + length + 1;
-    if passed > HEAD_BYTES_MAX {
-        Found::Malformed("trailers beyond the limit of 256 KiB")
-    } else {
-        Found::Framing(length + 1, Chunk::Trailers(passed))
+fn trailer(passed: usize, in_line: bool, bytes: &[u8]) -> Found<'_> {
+    let within = &bytes[..bytes.len().min(HEAD_BYTES_MAX - passed)];
+    let found = |length, in_line| Found::Framing(length, Chunk::Trailers { passed: passed + length, in_line });
+    match memchr(b'\n', within) {
+        Some(end) if !in_line && matches!(&within[..end], [] | [b'\r']) => Found::Last(end + 1),
+        Some(end) => found(end + 1, false),
+        None if bytes.is_empty() || !in_line && bytes == b"\r" => Found::More,
+        None if within.is_empty() => Found::Malformed("trailers beyond the limit of 256 KiB"),
+        None => found(within.len(), true),
     }
 }

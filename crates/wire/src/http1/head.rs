@@ -206,25 +206,10 @@ impl<'a> Iterator for HeaderIter<'a> {
     }
 }
 
-/// Where the head ends.
-pub(super) enum HeadEnd {
-    /// Just behind the empty line, at this offset.
-    At(usize),
-    /// Not yet; the last, still open line starts here.
-    Open(usize),
-}
-
-/// Looks for the empty line that ends a head, from the start of a line at `line` on (0 is the start line).
-pub(super) fn head_end(bytes: &[u8], line: usize) -> HeadEnd {
-    let mut start = line;
-    for end in memchr_iter(b'\n', &bytes[line..]).map(|end| line + end) {
-        let empty = end == start || (end == start + 1 && bytes[start] == b'\r');
-        start = end + 1;
-        if empty {
-            return HeadEnd::At(start);
-        }
-    }
-    HeadEnd::Open(start)
+/// Where the head ends: just behind its empty line. In the first `seen` bytes, which were looked through before, it does not.
+pub(super) fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
+    let is_empty_line = |end: &usize| matches!(bytes[..*end], [] | [b'\r'] | [.., b'\n'] | [.., b'\n', b'\r']);
+    memchr_iter(b'\n', &bytes[seen..]).map(|end| seen + end).find(is_empty_line).map(|end| end + 1)
 }
 
 /// What the header lines say about framing and the connection.
@@ -475,5 +460,22 @@ fn response_body(status: u16, asked: Asked, facts: &Facts) -> Body {
         (Coding::Other, _) | (Coding::None, None) => Body::UntilClose,
         (Coding::None, Some(0)) => Body::None,
         (Coding::None, Some(length)) => Body::Length(length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever was looked through before, the end is found where it is; and what was, is not looked through again.
+    #[test]
+    fn a_head_is_looked_through_once() {
+        for (head, end) in [(&b"GET / HTTP/1.1\r\na: b\r\n\r\nbody"[..], 24), (b"a\n\nb", 3), (b"\r\nb", 2), (b"\nb", 1)] {
+            for seen in 0..head.len() {
+                assert_eq!(head_end(head, seen), (seen < end).then_some(end), "{seen}");
+                assert_eq!(head_end(&head[..seen], 0), (seen >= end).then_some(end), "{seen}");
+            }
+        }
+        assert_eq!(head_end(b"a: b\r\nc: \r\r\n\rd\n", 0), None);
     }
 }

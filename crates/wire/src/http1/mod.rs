@@ -33,7 +33,7 @@ use std::collections::VecDeque;
 use chunk::{Chunk, Found};
 pub use encode::{Request, encode_request};
 pub use find::find_start;
-use head::{Asked, HeadEnd, head_end, may_be_response};
+use head::{Asked, head_end, may_be_response};
 pub use head::{Body, HeaderIter, Headers, Oddities, Oddity, RequestHead, ResponseHead};
 
 pub use crate::{Hole, Malformed, Start, Step};
@@ -82,7 +82,7 @@ pub enum Ending {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Before or in a head whose lines up to this offset were looked through.
+    /// Before or in a head of which so many bytes were looked through.
     Head(usize),
     Length(u64),
     Chunked(Chunk),
@@ -215,15 +215,15 @@ impl Conversation {
                 self.client = State::Tunnel;
                 self.client.proceed(bytes)
             }
-            State::Head(scanned) => self.request_head(bytes, scanned),
+            State::Head(seen) => self.request_head(bytes, seen),
             _ => self.client.proceed(bytes),
         }
     }
 
     /// Looks at the front of the server's bytes. Unused bytes are to be shown again with more behind them.
     pub fn server<'a>(&mut self, bytes: &'a [u8]) -> Step<ServerEvent<'a>> {
-        if let State::Head(scanned) = self.server {
-            return self.response_head(bytes, scanned);
+        if let State::Head(seen) = self.server {
+            return self.response_head(bytes, seen);
         }
         let step = self.server.proceed(bytes);
         if matches!(step.event, Some(Event::End)) {
@@ -232,7 +232,7 @@ impl Conversation {
         step
     }
 
-    fn request_head<'a>(&mut self, bytes: &'a [u8], scanned: usize) -> Step<ClientEvent<'a>> {
+    fn request_head<'a>(&mut self, bytes: &'a [u8], seen: usize) -> Step<ClientEvent<'a>> {
         if self.asked.len() >= OUTSTANDING_MAX || self.asked.back() == Some(&Asked::Connect) {
             return more(0);
         }
@@ -241,7 +241,7 @@ impl Conversation {
         if rest.first().is_some_and(|byte| *byte < 0x20) {
             return self.client.broken(blank, Malformed { what: "not a request line", offset: blank });
         }
-        let end = match self.client.look_for_head(rest, scanned, blank) {
+        let end = match self.client.look_for_head(rest, seen, blank) {
             Ok(end) => end,
             Err(step) => return step,
         };
@@ -255,13 +255,13 @@ impl Conversation {
         }
     }
 
-    fn response_head<'a>(&mut self, bytes: &'a [u8], scanned: usize) -> Step<ServerEvent<'a>> {
+    fn response_head<'a>(&mut self, bytes: &'a [u8], seen: usize) -> Step<ServerEvent<'a>> {
         let blank = blank_lines(bytes);
         let rest = &bytes[blank..];
         if !may_be_response(rest) {
             return self.server.broken(blank, Malformed { what: "not a status line", offset: blank });
         }
-        let end = match self.server.look_for_head(rest, scanned, blank) {
+        let end = match self.server.look_for_head(rest, seen, blank) {
             Ok(end) => end,
             Err(step) => return step,
         };
@@ -347,23 +347,16 @@ impl Conversation {
 impl State {
     /// The length of the head at the front of `rest`, or the step that says it is not complete or too long. `blank` bytes before it are
     /// used up already.
-    fn look_for_head<'a, Head>(&mut self, rest: &[u8], scanned: usize, blank: usize) -> Result<usize, Step<Event<'a, Head>>> {
-        let end = head_end(rest, scanned);
-        let length = match end {
-            HeadEnd::At(end) => end,
-            HeadEnd::Open(_) => rest.len(),
-        };
-        if length > HEAD_BYTES_MAX {
+    fn look_for_head<'a, Head>(&mut self, rest: &[u8], seen: usize, blank: usize) -> Result<usize, Step<Event<'a, Head>>> {
+        let end = head_end(rest, seen);
+        if end.unwrap_or(rest.len()) > HEAD_BYTES_MAX {
             let what = "a head beyond the limit of 256 KiB";
             return Err(self.broken(blank, Malformed { what, offset: blank + HEAD_BYTES_MAX }));
         }
-        match end {
-            HeadEnd::At(end) => Ok(end),
-            HeadEnd::Open(line) => {
-                *self = Self::Head(line);
-                Err(more(blank))
-            }
-        }
+        end.ok_or_else(|| {
+            *self = Self::Head(rest.len());
+            more(blank)
+        })
     }
 }
 

@@ -297,9 +297,12 @@ impl Conversation {
                 (self.current.map(|current| current.request), false)
             }
             b'c' | b'f' => {
-                let request = self.latest();
-                request.into_iter().for_each(|request| self.expect(Want::CopyEnd, request));
-                (request, false)
+                let latest = self.expected.back().copied();
+                // Data end once.
+                if let Some(Expected { request, .. }) = latest.filter(|latest| latest.want != Want::CopyEnd) {
+                    self.expect(Want::CopyEnd, request);
+                }
+                (latest.map(|latest| latest.request), false)
             }
             b'd' => (self.latest(), false),
             b'p' => (self.expected.front().map(|expected| expected.request), false),

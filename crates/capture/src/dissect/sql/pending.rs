@@ -153,11 +153,13 @@ pub(in crate::dissect) struct Queue<X> {
     /// The number of the first of them.
     first: u64,
     held_bytes: usize,
+    /// The requests below this number are flagged already as what bytes of answers were missed of.
+    lossy_to: u64,
 }
 
 impl<X> Default for Queue<X> {
     fn default() -> Self {
-        Self { pending: VecDeque::new(), first: 0, held_bytes: 0 }
+        Self { pending: VecDeque::new(), first: 0, held_bytes: 0, lossy_to: 0 }
     }
 }
 
@@ -256,7 +258,9 @@ impl<X> Queue<X> {
 
     /// Some bytes of answers were missed, whichever.
     pub fn lose_answers(&mut self) {
-        self.pending.iter_mut().for_each(|request| request.row.flags.set(Flag::Gap));
+        let flagged = usize::try_from(self.lossy_to.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.pending.iter_mut().skip(flagged).for_each(|request| request.row.flags.set(Flag::Gap));
+        self.lossy_to = self.next_number();
     }
 }
 
