@@ -61,7 +61,7 @@ fn answers_are_matched_by_number() {
         [
             "request ApiVersions NONE ok 3 setup",
             "request Metadata news LEADER_NOT_AVAILABLE bad 1",
-            "request Produce news - - -",
+            "message Produce news - - -",
             "request Produce news NONE ok 1",
             "request Heartbeat group - - -",
         ]
@@ -203,6 +203,8 @@ fn requests_are_as_their_clients_counted_them() {
     assert!(
         of_topics.clone().count() > 10 && of_topics.into_iter().all(|row| matches!(row.collection.as_str(), "orders" | "clicks"))
     );
+    let unasked = |row: &&Exchange| row.kind == trace::Kind::Message;
+    assert!(rows.iter().filter(unasked).count() > 0 && rows.iter().filter(unasked).all(|row| row.status.is_none()));
     // The mock answers where no acknowledgement is wanted, which a broker does not: nobody waits for that.
     let count = |side: &str| expect[side]["Produce"].as_u64().expect("a count");
     let unasked = meta.issues.iter().find(|issue| issue.kind == "kafka-response-without-request").map(|issue| issue.count);

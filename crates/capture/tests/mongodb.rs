@@ -102,7 +102,7 @@ fn answers_are_matched_by_number() {
             "request find shop.orders OK ok 3",
             "request insert shop.orders code 11000 bad 1",
             "request getMore shop.orders CursorNotFound bad 1",
-            "request delete shop.orders - - -",
+            "message delete shop.orders - - -",
             "request ping admin - - -",
         ]
     );
@@ -221,8 +221,9 @@ fn commands_are_as_both_sides_counted_them() {
     let asked = || rows.iter().filter(|row| row.kind != trace::Kind::Push);
     assert_eq!(tally(&mut asked()), expect["asked"]);
     assert_eq!(tally(&mut rows.iter().filter(|row| row.ok == Some(false))), expect["failed"]);
-    let unanswered: Vec<_> = asked().filter(|row| row.status.is_none()).map(|row| row.target.to_string()).collect();
-    assert_eq!(unanswered, ["insert shop.orders", "insert shop.orders"], "nobody acknowledges them");
+    let unanswered: Vec<_> = asked().filter(|row| row.status.is_none()).map(|row| (row.kind, row.target.to_string())).collect();
+    let insert = (trace::Kind::Message, "insert shop.orders".to_owned());
+    assert_eq!(unanswered, [insert.clone(), insert], "nobody acknowledges them");
     assert_eq!(rows.iter().filter(|row| row.kind == trace::Kind::Push).count(), 2, "all the rest of a cursor, at once");
     let of_transaction: Vec<_> = rows.iter().filter(|row| row.txn.is_some()).map(|row| row.operation.as_str()).collect();
     assert_eq!(of_transaction, ["insert", "update", "commitTransaction"].repeat(2));

@@ -78,15 +78,136 @@ fn commands_that_are_not_answered_wait_for_nothing() {
     talk.ask("CLIENT REPLY SKIP").ask("SET a 1").ask("GET a").answer(b"$1\r\n1\r\n");
     talk.ask("CLIENT REPLY OFF").ask("INCR a").ask("CLIENT REPLY ON").answer(b"+OK\r\n").ask("GET a").answer(b"$1\r\n2\r\n");
     let expected = [
-        "request CLIENT REPLY - - - setup",
-        "request SET a - - -",
+        "message CLIENT REPLY - - - setup",
+        "message SET a - - -",
         "request GET a OK ok 1",
-        "request CLIENT REPLY - - - setup",
-        "request INCR a - - -",
+        "message CLIENT REPLY - - - setup",
+        "message INCR a - - -",
         "request CLIENT REPLY OK ok 1 setup",
         "request GET a OK ok 1",
     ];
     check(&talk, &expected);
+}
+
+/// As Redis 7.0.15 answers: confirmations come all the same, RESET ends OFF, and what is refused stays so without a word.
+#[test]
+fn who_wants_no_answers_is_told_of_subscriptions() {
+    let mut talk = Talk::default();
+    talk.ask("CLIENT REPLY OFF").ask("SUBSCRIBE a b");
+    talk.answer(b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n");
+    talk.ask("PING").ask("RESET").answer(b"+RESET\r\n").ask("PING").answer(b"+PONG\r\n");
+    talk.ask("CLIENT REPLY SKIP").ask("CLIENT REPLY NO").ask("GET k").answer(b"$-1\r\n");
+    talk.ask("CLIENT REPLY OFF").ask("SUBSCRIBE").ask("MONITOR").ask("CLIENT REPLY ON");
+    talk.answer(b"+OK\r\n+1795303072.032029 [0 127.0.0.1:35374] \"CLIENT\" \"REPLY\" \"ON\"\r\n");
+    let expected = [
+        "message CLIENT REPLY - - - setup",
+        "open SUBSCRIBE a OK ok 1 setup",
+        "message PING - - -",
+        "close RESET OK ok 1",
+        "request PING OK ok 1",
+        "message CLIENT REPLY - - - setup",
+        "message CLIENT REPLY - - - setup",
+        "request GET k nil ok 1",
+        "message CLIENT REPLY - - - setup",
+        "message SUBSCRIBE - - - setup",
+        "message MONITOR - - -",
+        "message CLIENT REPLY OK ok 1 setup",
+        "push monitor - ok 0",
+    ];
+    check(&talk, &expected);
+}
+
+/// As Redis 7.0.15 answers: EXEC announces one answer for each command, and confirmations of further channels come behind it.
+#[test]
+fn subscriptions_in_a_transaction_begin_with_exec() {
+    let mut talk = Talk::default();
+    talk.ask("MULTI").answer(b"+OK\r\n").ask("SUBSCRIBE a b").answer(b"+QUEUED\r\n").ask("EXEC").ask("PING");
+    talk.answer(b"*1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n");
+    talk.answer(b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    talk.ask("UNSUBSCRIBE").answer(b"*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:1\r\n");
+    talk.answer(b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n").ask("GET k").answer(b"$-1\r\n");
+    let expected = [
+        "request MULTI OK ok 1",
+        "request SUBSCRIBE a QUEUED ok 1 setup",
+        "open EXEC OK ok 2",
+        "request PING OK ok 2",
+        "push message a - ok 0",
+        "close UNSUBSCRIBE OK ok 2",
+        "request GET k nil ok 1",
+    ];
+    check(&talk, &expected);
+
+    let mut talk = Talk::default();
+    talk.ask("HELLO 3").answer(b"%1\r\n$5\r\nproto\r\n:3\r\n");
+    talk.ask("MULTI").answer(b"+OK\r\n").ask("SUBSCRIBE a b").answer(b"+QUEUED\r\n").ask("GET k").answer(b"+QUEUED\r\n");
+    talk.ask("EXEC").answer(b"*2\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    talk.answer(b">3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n_\r\n").ask("PING").answer(b"+PONG\r\n");
+    talk.ask("LRANGE l 0 2").answer(b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n");
+    let expected = [
+        "request HELLO OK ok 1 setup",
+        "request MULTI OK ok 1",
+        "request SUBSCRIBE a QUEUED ok 1 setup",
+        "request GET k QUEUED ok 1",
+        "open EXEC OK ok 2",
+        "request PING OK ok 1",
+        "request LRANGE l OK ok 1",
+    ];
+    check(&talk, &expected);
+
+    let mut talk = Talk::default();
+    talk.ask("MULTI").answer(b"+OK\r\n").ask("SUBSCRIBE a b").answer(b"+QUEUED\r\n").ask("NOSUCH").answer(b"-ERR unknown\r\n");
+    talk.ask("EXEC").answer(b"-EXECABORT Transaction discarded\r\n").ask("GET k").answer(b"$-1\r\n");
+    let rows = brief(&talk.play());
+    assert_eq!(rows[3..], ["request EXEC EXECABORT bad 1", "request GET k nil ok 1"]);
+}
+
+/// As Redis 7.0.15 says it, by the two ways of client-side caching.
+#[test]
+fn keys_that_are_no_longer_valid_answer_nothing() {
+    let mut talk = Talk::default();
+    talk.ask("GET k").ask("HELLO 3").ask("CLIENT TRACKING ON").ask("GET k").ask("SET k 2").ask("FLUSHALL").ask("PING");
+    talk.answer(b"$-1\r\n%1\r\n$5\r\nproto\r\n:3\r\n+OK\r\n_\r\n+OK\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
+    talk.answer(b"+OK\r\n>2\r\n$10\r\ninvalidate\r\n_\r\n+PONG\r\n").ask("HELLO 2").ask("GET k");
+    talk.answer(b"*2\r\n$5\r\nproto\r\n:2\r\n$-1\r\n");
+    let out = talk.play();
+    let versions: Vec<(&str, &str)> = out.exchanges.iter().map(|row| (&*row.operation, &*row.version)).collect();
+    assert_eq!(
+        versions,
+        [
+            ("GET", "2"),
+            ("HELLO", "2"),
+            ("CLIENT TRACKING", "3"),
+            ("GET", "3"),
+            ("SET", "3"),
+            ("FLUSHALL", "3"),
+            ("PING", "3"),
+            ("invalidate", "3"),
+            ("invalidate", "3"),
+            ("HELLO", "3"),
+            ("GET", "2"),
+        ]
+    );
+    let expected = ["request GET k nil ok 4", "request SET k OK ok 3", "request FLUSHALL OK ok 3", "request PING OK ok 2", "push invalidate k - ok 0"];
+    assert_eq!(brief(&out)[3..8], expected);
+
+    let published = b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n";
+    let mut talk = Talk::default();
+    talk.ask("SUBSCRIBE __redis__:invalidate").answer(b"*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n");
+    talk.answer(published).ask("PING").answer(b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n$-1\r\n");
+    talk.answer(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    let expected = [
+        "open SUBSCRIBE __redis__:invalidate OK ok 1 setup",
+        "push message __redis__:invalidate - ok 0",
+        "message PING OK ok 2",
+        "push message __redis__:invalidate - ok 0",
+    ];
+    check(&talk, &expected);
+    // Who comes late has not seen the subscription.
+    let mut talk = Talk::default();
+    talk.answer(published).ask("PING").answer(published).answer(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    let rows = brief(&play(&PROTOCOL, false, &talk.0));
+    let pushed = "push message __redis__:invalidate - ok 0 mid_connection";
+    assert_eq!(rows, [pushed, "message PING OK ok 2 mid_connection", pushed]);
 }
 
 #[test]

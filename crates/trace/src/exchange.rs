@@ -37,7 +37,7 @@ closed_names! {
         Request = "request",
         /// A long-lived stream begins.
         Open = "open",
-        /// A message of the client on a long-lived stream.
+        /// A message of the client that need not be answered: on a long-lived stream, or a command to which nothing comes.
         Message = "message",
         /// A message sent by the server: expected, not sent.
         Push = "push",

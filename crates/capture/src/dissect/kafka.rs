@@ -219,9 +219,12 @@ impl Kafka {
         row.target = format!("{name} {}", row.collection).trim_end().into();
         let is_secret = SECRET.contains(&&*name);
         self.keep(message, is_secret, &mut row);
-        let pending = Pending { row, correlation: head.correlation, kind: Some((head.api, head.version)), is_secret };
-        // Nobody answers where no acknowledgement is wanted.
-        if acks == Some(0) { out.push(&self.about, pending.row) } else { self.wait(pending, out) }
+        if acks == Some(0) {
+            // Nobody answers where no acknowledgement is wanted.
+            row.kind = Kind::Message;
+            return out.push(&self.about, row);
+        }
+        self.wait(Pending { row, correlation: head.correlation, kind: Some((head.api, head.version)), is_secret }, out);
     }
 
     /// Says what a request is about; how many acknowledgements it wants, if it says so.

@@ -206,6 +206,7 @@ impl Mongo {
             row.flags.set(Flag::Unreplayable);
         }
         if asked.unanswered {
+            row.kind = Kind::Message;
             return out.push(&self.about, row);
         }
         self.wait(Pending { row, id: head.id, is_secret, answered: false }, out);

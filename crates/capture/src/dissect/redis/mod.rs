@@ -1,9 +1,9 @@
 //! Redis, versions 2 and 3 of its protocol: makes an exchange of each command, and of what the server sends unasked.
 //!
-//! Answers come in the order of their commands; those to which none comes (`CLIENT REPLY OFF` and `SKIP`) are given back at once. A
-//! subscription is a long-lived stream: the first SUBSCRIBE is its `open`, later commands to it are `message` rows, what is published
-//! `push` rows, and what ends the last subscription is the `close`; so is MONITOR's. Commands from MULTI to EXEC or DISCARD are one
-//! transaction, and an EXEC that did not execute, or in which a command failed, is not good.
+//! Answers come in the order of their commands; those to which none comes (`CLIENT REPLY OFF` and `SKIP`) are `message` rows. A
+//! subscription is a long-lived stream: the first SUBSCRIBE (or the EXEC of the transaction it is in) is its `open`, later commands to it
+//! are `message` rows, what is published `push` rows, and what ends the last subscription is the `close`; so is MONITOR's. Commands from
+//! MULTI to EXEC or DISCARD are one transaction, and an EXEC that did not execute, or in which a command failed, is not good.
 //!
 //! Where bytes were not captured it may not be known how many commands or answers they were. Until both sides are of one mind again, when
 //! the client goes on after it was answered, answers are no command's; commands of that time are flagged, and how many were lost is told
@@ -114,8 +114,20 @@ impl Role {
 struct Pending {
     row: Exchange,
     role: Role,
-    /// Confirmations that are to come; 0 stands for one of each subscription that there is.
+    /// Confirmations that are to come; 0 stands for one of each subscription that there is. An EXEC is answered by so many messages.
     confirmations: u64,
+    /// Nothing but confirmations answers it.
+    is_silent: bool,
+    /// What the stream is of that an EXEC begins.
+    opens: Option<Name>,
+}
+
+/// What subscribes in a transaction. Each confirmation is sent as the one answer that EXEC has announced for the command; those of further
+/// channels come behind it, as messages of their own.
+#[derive(Default)]
+struct Queued {
+    further: u64,
+    opens: Option<Name>,
 }
 
 /// Whether commands are answered.
@@ -168,6 +180,7 @@ struct Redis {
     monitors: bool,
     transaction: Option<Txn>,
     transactions: u32,
+    queued: Queued,
     /// Commands were sent before the one before them was answered.
     pipelined: bool,
     doubt: Option<Doubt>,
@@ -243,6 +256,7 @@ impl Redis {
             monitors: false,
             transaction: None,
             transactions: 0,
+            queued: Queued::default(),
             pipelined: false,
             doubt: None,
             is_replica: false,
@@ -258,10 +272,14 @@ impl Redis {
     fn row(&mut self, kind: Kind, at: TraceNs, operation: &str, out: &mut Emit) -> Exchange {
         let mut row = self.about.row(kind, at);
         row.protocol = out.names.get("redis");
-        row.version = out.names.get(if self.is_version_3 { "3" } else { "2" });
+        row.version = self.version(out);
         row.operation = out.names.get(operation);
         row.method = row.operation.clone();
         row
+    }
+
+    fn version(&self, out: &mut Emit) -> Name {
+        out.names.get(if self.is_version_3 { "3" } else { "2" })
     }
 
     fn command(&mut self, message: &Message<'_>, out: &mut Emit) {
@@ -276,7 +294,8 @@ impl Redis {
             return;
         };
         let role = Role::of(&command.name, arguments.get(1).map(AsRef::as_ref));
-        let kind = self.kind_of(role);
+        let is_queued = self.transaction.is_some();
+        let kind = if is_queued { Kind::Request } else { self.kind_of(role) };
         let mut row = self.row(kind, message.at, &command.name, out);
         (row.effect, row.items) = (command.effect, command.items);
         row.collection = out.names.get(&command.collection(&arguments));
@@ -295,19 +314,40 @@ impl Redis {
         if kind == Kind::Open {
             self.subscriptions.open = Some(row.collection.clone());
         }
-        let confirmations = if matches!(role, Role::Subscribe(_) | Role::Unsubscribe(_)) { count.saturating_sub(1) } else { 1 };
+        let mut wanted = Pending { row, role, confirmations: 1, is_silent: false, opens: None };
+        match role {
+            Role::Subscribe(_) | Role::Unsubscribe(_) if is_queued => {
+                self.queued.further += count.saturating_sub(2);
+                let opens = matches!(role, Role::Subscribe(_)).then(|| wanted.row.collection.clone());
+                self.queued.opens = self.queued.opens.take().or(opens);
+                wanted.role = Role::Plain;
+            }
+            Role::Subscribe(_) | Role::Unsubscribe(_) => wanted.confirmations = count.saturating_sub(1),
+            Role::Exec => {
+                let queued = std::mem::take(&mut self.queued);
+                (wanted.confirmations, wanted.opens) = (1 + queued.further, queued.opens);
+            }
+            _ => {}
+        }
         self.is_replica = matches!(&*command.name, "SYNC" | "PSYNC");
         if self.is_replica {
             self.issue("redis-replication-not-decoded", out);
         }
-        let answered = self.is_answered(&command.name, arguments.get(2).map(AsRef::as_ref)) && !self.is_replica;
-        self.wait(Pending { row, role, confirmations }, answered, out);
+        let answered = self.is_answered(&command.name, arguments.get(2).map(AsRef::as_ref));
+        // Whoever wants no answers is told of subscriptions all the same.
+        wanted.is_silent = !answered && matches!(wanted.role, Role::Subscribe(_) | Role::Unsubscribe(_));
+        match answered || wanted.is_silent {
+            _ if self.is_replica => out.push(&self.about, wanted.row),
+            true => self.wait(wanted, out),
+            false => {
+                self.monitors |= wanted.role == Role::Monitor;
+                wanted.row.kind = Kind::Message;
+                out.push(&self.about, wanted.row);
+            }
+        }
     }
 
-    fn wait(&mut self, pending: Pending, answered: bool, out: &mut Emit) {
-        if !answered {
-            return out.push(&self.about, pending.row);
-        }
+    fn wait(&mut self, pending: Pending, out: &mut Emit) {
         self.pipelined |= !self.pending.is_empty() && self.doubt.is_none();
         self.pending_bytes += held_bytes(&pending);
         self.pending.push_back(pending);
@@ -341,6 +381,7 @@ impl Redis {
         if name == "MULTI" {
             let id = Name::from(format!("{}-{}", self.about.session, self.transactions));
             self.transactions += 1;
+            self.queued = Queued::default();
             self.transaction = Some(Txn { name: Name::from("multi"), id });
         }
         let ends = matches!(name, "EXEC" | "DISCARD" | "RESET");
@@ -349,21 +390,18 @@ impl Redis {
 
     /// Whether a command is answered; notes what it says about that.
     fn is_answered(&mut self, name: &str, word: Option<&[u8]>) -> bool {
-        if name == "CLIENT REPLY" {
-            let is = |text: &[u8]| word.is_some_and(|word| word.eq_ignore_ascii_case(text));
-            self.reply = match self.reply {
-                _ if is(b"on") => Reply::On,
-                _ if is(b"off") => Reply::Off,
-                Reply::On if is(b"skip") => Reply::Skip,
-                other => other,
-            };
-            return self.reply == Reply::On;
-        }
-        if self.reply == Reply::Skip {
-            self.reply = Reply::On;
-            return false;
-        }
-        self.reply == Reply::On
+        let is = |text: &[u8]| name == "CLIENT REPLY" && word.is_some_and(|word| word.eq_ignore_ascii_case(text));
+        let before = self.reply;
+        self.reply = match before {
+            // It is put off until EXEC like others.
+            _ if self.transaction.is_some() => before,
+            _ if is(b"on") || name == "RESET" && before == Reply::Off => Reply::On,
+            _ if is(b"off") => Reply::Off,
+            Reply::Off => Reply::Off,
+            _ if is(b"skip") => Reply::Skip,
+            Reply::On | Reply::Skip => Reply::On,
+        };
+        self.reply == Reply::On && (before != Reply::Skip || is(b"on"))
     }
 
     fn answer(&mut self, message: &Message<'_>, out: &mut Emit) {
@@ -372,19 +410,38 @@ impl Redis {
         let word = word.map(|node| node.text()).unwrap_or_default();
         self.is_version_3 |= first.is_some_and(is_of_version_3);
         if let Some(kind) = self.confirmed(first, word) {
-            return self.confirm(kind, word, nodes, message, out);
+            return self.confirm(kind, message, out);
         }
         match first {
+            Some(Node::Many(b'>' | b'*', 3)) if self.exec_goes_on() && is_confirmation(word) => self.go_on(message, out),
             Some(Node::Many(b'>', _)) => self.push(word, nodes, message, out),
             Some(Node::Many(b'*', 3..=4)) if self.is_published(word) => self.push(word, nodes, message, out),
             Some(Node::Line(b'+', [b'0'..=b'9', ..])) if self.monitors => self.push(b"monitor", nodes, message, out),
+            _ if self.exec_goes_on() => self.go_on(message, out),
             _ => self.answer_oldest(first, message, out),
+        }
+    }
+
+    /// Whether the oldest command is an EXEC that has been answered, and not to the end.
+    fn exec_goes_on(&self) -> bool {
+        self.pending.front().is_some_and(|oldest| oldest.role == Role::Exec && oldest.row.status.is_some())
+    }
+
+    fn go_on(&mut self, message: &Message<'_>, out: &mut Emit) {
+        self.subscriptions.count_all(message.bytes);
+        let Some(oldest) = self.pending.front_mut() else { return };
+        message.note_answer(&self.options, &mut oldest.row);
+        oldest.confirmations -= 1;
+        if oldest.confirmations == 0 {
+            let done = self.take_oldest();
+            done.into_iter().for_each(|done| out.push(&self.about, done.row));
         }
     }
 
     /// Whether an array is something published, as version 2 sends it.
     fn is_published(&self, word: &[u8]) -> bool {
-        self.subscriptions.open.is_some() && matches!(word, b"message" | b"pmessage" | b"smessage")
+        let subscribed = self.subscriptions.open.is_some() || self.pending.is_empty() && !self.about.from_start;
+        subscribed && !self.is_version_3 && matches!(word, b"message" | b"pmessage" | b"smessage")
     }
 
     /// Which kind of subscription the answer confirms that the oldest command asked for.
@@ -399,10 +456,9 @@ impl Redis {
         (word.strip_prefix(SUBSCRIPTIONS[kind].as_bytes()) == Some(ending)).then_some(kind)
     }
 
-    fn confirm(&mut self, kind: usize, word: &[u8], mut nodes: Nodes<'_>, message: &Message<'_>, out: &mut Emit) {
-        let total = nodes.nth(1).and_then(|node| std::str::from_utf8(node.text()).ok()?.parse().ok()).unwrap_or(0);
+    fn confirm(&mut self, kind: usize, message: &Message<'_>, out: &mut Emit) {
         let subscribed = self.subscriptions.kinds[kind];
-        self.subscriptions.count(kind, word.ends_with(b"unsubscribe"), total);
+        self.subscriptions.count_all(message.bytes);
         let Some(oldest) = self.pending.front_mut() else { return };
         if oldest.confirmations == 0 {
             oldest.confirmations = subscribed.max(1);
@@ -429,6 +485,10 @@ impl Redis {
         let channel = channel.filter(|_| word != "monitor").map_or(&b""[..], |node| node.text());
         let mut row = self.row(Kind::Push, message.at, &word, out);
         row.collection = out.names.get(&prefix(channel));
+        if self.is_published(word.as_bytes()) {
+            // Who comes late has not seen how it began.
+            self.subscriptions.open.get_or_insert_with(|| row.collection.clone());
+        }
         let (target, odd) = escape_text([word.as_bytes(), b" ", &channel[..channel.len().min(1024)]].concat().trim_ascii_end());
         row.target = target;
         if odd {
@@ -453,7 +513,13 @@ impl Redis {
             self.abandoned -= 1;
             return self.nobodys("redis-response-too-late", message, out);
         }
-        let Some(Pending { mut row, role, .. }) = self.take_oldest() else {
+        while self.pending.front().is_some_and(|oldest| oldest.is_silent) {
+            // It was refused without a word.
+            let mut refused = self.take_oldest();
+            refused.iter_mut().for_each(|refused| refused.row.kind = Kind::Message);
+            refused.into_iter().for_each(|refused| out.push(&self.about, refused.row));
+        }
+        let Some(mut oldest) = self.take_oldest() else {
             self.nobodys("redis-response-without-request", message, out);
             if self.pipelined && message.flag.is_none() {
                 // Something was matched wrongly before.
@@ -461,14 +527,25 @@ impl Redis {
             }
             return;
         };
-        message.note_answer(&self.options, &mut row);
+        let row = &mut oldest.row;
+        message.note_answer(&self.options, row);
+        let executes = oldest.role != Role::Exec || executed(message.bytes);
         if let Some(first) = first {
             row.status = Some(out.names.get(&status(first)));
-            row.ok = Some(first.error().is_none() && (role != Role::Exec || executed(message.bytes)));
+            row.ok = Some(first.error().is_none() && executes);
         }
         row.answer_hash = message.is_whole().then(|| xxh3_64(message.bytes));
-        self.apply(role, first, message, &mut row, out);
-        out.push(&self.about, row);
+        self.apply(&mut oldest, first, message, out);
+        if !matches!(oldest.role, Role::Hello(_)) {
+            // It may have been sent before the answer to HELLO.
+            oldest.row.version = self.version(out);
+        }
+        if oldest.role == Role::Exec && oldest.confirmations > 1 && matches!(first, Some(Node::Many(..))) {
+            oldest.confirmations -= 1;
+            self.pending_bytes += held_bytes(&oldest);
+            return self.pending.push_front(oldest);
+        }
+        out.push(&self.about, oldest.row);
     }
 
     fn nobodys(&self, kind: &str, message: &Message<'_>, out: &mut Emit) {
@@ -477,10 +554,11 @@ impl Redis {
     }
 
     /// What the answer to a command changes, and says beside that it was good.
-    fn apply(&mut self, role: Role, first: Option<Node<'_>>, message: &Message<'_>, row: &mut Exchange, out: &mut Emit) {
+    fn apply(&mut self, answered: &mut Pending, first: Option<Node<'_>>, message: &Message<'_>, out: &mut Emit) {
+        let Pending { row, role, opens, .. } = answered;
         let failed = first.is_none_or(|first| first.error().is_some());
         let queued = matches!(first, Some(Node::Line(b'+', b"QUEUED")));
-        match role {
+        match *role {
             _ if failed || queued => {
                 if row.kind == Kind::Open {
                     (row.kind, self.subscriptions.open) = (Kind::Request, None);
@@ -502,6 +580,11 @@ impl Redis {
                 }
             }
             Role::Created(what) => add_yield(what, first.map_or(&b""[..], |first| first.text()), row, out),
+            Role::Exec if matches!(first, Some(Node::Many(..))) => {
+                self.subscriptions.count_all(message.bytes);
+                let opens = opens.take().filter(|_| self.subscriptions.open.is_none());
+                opens.into_iter().for_each(|of| (row.kind, self.subscriptions.open) = (Kind::Open, Some(of)));
+            }
             Role::Plain | Role::Exec | Role::Subscribe(_) | Role::Unsubscribe(_) => {}
         }
     }
@@ -536,6 +619,21 @@ impl Redis {
 }
 
 impl Subscriptions {
+    /// Takes in what the confirmations in a message say: what was done, the channel, and how many subscriptions there are now.
+    fn count_all(&mut self, message: &[u8]) {
+        let mut nodes = Nodes::new(message);
+        while let Some(node) = nodes.next() {
+            let mut inner = nodes.clone();
+            let (word, total) = (inner.next(), inner.nth(1));
+            let (Node::Many(b'>' | b'*', 3), Some(word), Some(Node::Line(b':', total))) = (node, word, total) else { continue };
+            let ended = word.text().strip_suffix(b"unsubscribe");
+            let began = word.text().strip_suffix(b"subscribe");
+            let kind = ended.or(began).and_then(|of| SUBSCRIPTIONS.iter().position(|kind| kind.as_bytes() == of));
+            let total = std::str::from_utf8(total).ok().and_then(|total| total.parse().ok());
+            kind.zip(total).into_iter().for_each(|(kind, total)| self.count(kind, ended.is_some(), total));
+        }
+    }
+
     /// A confirmation said how many there are now.
     fn count(&mut self, kind: usize, ended: bool, total: u64) {
         let before = std::mem::replace(&mut self.totals[usize::from(kind == 2)], total);
@@ -545,6 +643,10 @@ impl Subscriptions {
             self.kinds[kind] += u64::from(total > before);
         }
     }
+}
+
+fn is_confirmation(word: &[u8]) -> bool {
+    word.ends_with(b"subscribe")
 }
 
 fn held_bytes(pending: &Pending) -> usize {
