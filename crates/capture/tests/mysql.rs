@@ -271,6 +271,27 @@ fn what_is_prepared_is_known_by_its_number() {
 }
 
 #[test]
+fn what_sql_prepares_is_known_by_its_name() {
+    let mut talk = Talk::new();
+    talk.query("PREPARE s FROM 'DELETE FROM t WHERE a = ''x'' AND b = ?'").says(1, &[OK]);
+    talk.query("SET @b = 1").says(1, &[OK]).query("EXECUTE S USING @b").says(1, &[b"\0\x02\0\x02\0\0\0"]);
+    talk.query("DROP PREPARE s").says(1, &[OK]).query("EXECUTE s USING @b").says(1, &[b"\xff\xdb\x04#HY000Unknown"]);
+    let out = play(true, &talk.0, usize::MAX);
+    let of =
+        |row: &Exchange| format!("{} {} {} [{}] {}", row.effect.as_str(), row.method, row.collection, row.operation, row.items);
+    assert_eq!(
+        out.exchanges[1..].iter().map(of).collect::<Vec<_>>(),
+        [
+            "control PREPARE t [prepare delete from t where a = ? and b = ?] 0",
+            "control SET shop [set @b = ?] 0",
+            "write DELETE t [delete from t where a = ? and b = ?] 2",
+            "control DROP shop [drop prepare s] 0",
+            "write EXECUTE shop [execute s using @b] 0",
+        ]
+    );
+}
+
+#[test]
 fn transactions_are_told_by_the_status() {
     let mut talk = Talk::new();
     talk.query("SET a = 1")

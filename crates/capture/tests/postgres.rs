@@ -253,6 +253,41 @@ fn what_is_prepared_is_known_by_its_name() {
     assert_eq!((&*out.exchanges[1].operation, &*out.exchanges[3].collection), ("prepare select * from t where i = ?", "shop"));
 }
 
+/// PREPARE and Parse, EXECUTE and Bind have their names in common (PostgreSQL's manual, PREPARE).
+#[test]
+fn what_sql_prepares_is_known_by_its_name() {
+    let mut talk = Talk::new();
+    talk.query("PREPARE p (int) AS INSERT INTO t VALUES ($1)").says("CPREPARE| ZI");
+    talk.query("EXECUTE p(1)").says("CINSERT_0_1| ZI").query("EXECUTE P (2)").says("CINSERT_0_1| ZI");
+    talk.asks("P|EXECUTE_p(3)||| B|||||||| E||||| S").says("1 2 CINSERT_0_1| ZI");
+    talk.asks("Pq|SELECT_*_FROM_u||| S").says("1 ZI").query("EXECUTE q").says("D|| CSELECT_1| ZI");
+    talk.query("EXPLAIN ANALYZE EXECUTE p(4)").says("CEXPLAIN| ZI");
+    talk.query("DEALLOCATE p").says("CDEALLOCATE| ZI").query("EXECUTE p(1)").says("ESERROR|C26000|| ZI");
+    talk.query("DEALLOCATE ALL").says("CDEALLOCATE_ALL| ZI").query("EXECUTE q").says("ESERROR|C26000|| ZI");
+    let out = play(true, &talk.0, usize::MAX);
+    let of =
+        |row: &Exchange| format!("{} {} {} [{}] {}", row.effect.as_str(), row.method, row.collection, row.operation, row.items);
+    let insert = "write INSERT t [insert into t values (?)] 1";
+    assert_eq!(
+        out.exchanges[1..].iter().map(of).collect::<Vec<_>>(),
+        [
+            "control PREPARE t [prepare insert into t values (?)] 0",
+            insert,
+            insert,
+            insert,
+            "control PREPARE u [prepare select * from u] 0",
+            "read SELECT u [select * from u] 1",
+            "write EXPLAIN shop [explain analyze execute p(?)] 0",
+            "control DEALLOCATE shop [deallocate p] 0",
+            "write EXECUTE shop [execute p(?)] 0",
+            "control DEALLOCATE shop [deallocate all] 0",
+            "write EXECUTE shop [execute q] 0",
+        ]
+    );
+    assert_eq!(&*out.exchanges[2].target, "INSERT INTO t VALUES ($1)");
+    assert!(out.exchanges[1].flags.has(Flag::Setup) && !out.exchanges[2].flags.has(Flag::Setup));
+}
+
 #[test]
 fn data_of_a_copy_belong_to_it() {
     let mut talk = Talk::new();

@@ -187,7 +187,13 @@ fn keys_that_are_no_longer_valid_answer_nothing() {
             ("GET", "2"),
         ]
     );
-    let expected = ["request GET k nil ok 4", "request SET k OK ok 3", "request FLUSHALL OK ok 3", "request PING OK ok 2", "push invalidate k - ok 0"];
+    let expected = [
+        "request GET k nil ok 4",
+        "request SET k OK ok 3",
+        "request FLUSHALL OK ok 3",
+        "request PING OK ok 2",
+        "push invalidate k - ok 0",
+    ];
     assert_eq!(brief(&out)[3..8], expected);
 
     let published = b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n";

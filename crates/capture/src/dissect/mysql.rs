@@ -79,6 +79,8 @@ struct Mysql {
     halves: [Half; 2],
     queue: Queue<Asked>,
     statements: Statements<u32>,
+    /// What SQL itself prepares.
+    named: Statements<Box<[u8]>>,
     /// The statement that was prepared last.
     prepared: Option<Arc<Text>>,
     transactions: Transactions,
@@ -165,6 +167,7 @@ impl Mysql {
             halves: [half(), half()],
             queue: Queue::default(),
             statements: Statements::default(),
+            named: Statements::default(),
             transactions: Transactions::default(),
             database: Name::from(PROTOCOL.name),
             greeting: Vec::new(),
@@ -410,7 +413,10 @@ impl Mysql {
             LOGIN | SSL_REQUEST => self.logs_in(command, content, number, out),
             0x03 => {
                 let attributes = self.talk.capabilities().map(|agreed| agreed & capability::QUERY_ATTRIBUTES != 0);
-                let text = Arc::new(Text::read(query_text(content, attributes), Dialect::Mysql, names));
+                let (text, kept) = Text::named(query_text(content, attributes), Dialect::Mysql, names, &mut self.named);
+                if !kept {
+                    self.issue("mysql-statements-limit", out);
+                }
                 let uses = (text.subject().1 == "USE").then(|| text.subject().0.cloned()).flatten();
                 self.queue.with(number, |request| {
                     text.run(&mut request.row);

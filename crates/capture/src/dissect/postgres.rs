@@ -352,12 +352,12 @@ impl Postgres {
             }
             b'Q' => {
                 let sql = cut_text(content).map_or(content, |(sql, _)| sql);
-                let text = Arc::new(Text::read(sql, Dialect::Postgres, &mut out.names));
+                let text = self.named(sql, out);
                 self.tell(number, &text, true);
             }
             b'P' => {
                 let Some(parse) = parse(content) else { return };
-                let text = Arc::new(Text::read(parse.sql, Dialect::Postgres, &mut out.names));
+                let text = self.named(parse.sql, out);
                 self.tell(number, &text, false);
                 if !self.statements.insert(parse.statement.into(), text) {
                     self.issue("postgres-statements-limit", out);
@@ -382,6 +382,15 @@ impl Postgres {
             b'D' | b'C' => self.about_statement(tag, content, number),
             _ => {}
         }
+    }
+
+    /// What a text runs. Statements that SQL prepares and those that the protocol does have their names in common.
+    fn named(&mut self, text: &[u8], out: &mut Emit) -> Arc<Text> {
+        let (text, kept) = Text::named(text, Dialect::Postgres, &mut out.names, &mut self.statements);
+        if !kept {
+            self.issue("postgres-statements-limit", out);
+        }
+        text
     }
 
     /// Describe and Close.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use trace::rules::sql::{Dialect, sql};
+use trace::rules::sql::{Dialect, Prepared, prepared, sql};
 use trace::{Effect, Exchange, Flag, Name, Names, Txn, escape_text};
 
 pub(super) use pending::{Pending, Queue, give_back};
@@ -18,7 +18,7 @@ const STATEMENTS_BYTES_MAX: usize = 64 << 20;
 const ENTRY_BYTES: usize = 256;
 
 /// An SQL text as rows tell it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Text {
     target: Box<str>,
     escaped: bool,
@@ -36,6 +36,36 @@ impl Text {
         let collection = read.collection.map(|name| names.get(&name));
         let (operation, command) = (names.get(&read.operation), names.get(&read.command));
         Self { target, escaped, collection, operation, command, effect: read.effect, setup: read.setup }
+    }
+
+    /// What a text runs: itself, or the statement that it prepares, runs or forgets by a name of SQL's own, as `known` has it. False where
+    /// all others had to be forgotten for it.
+    pub fn named(text: &[u8], dialect: Dialect, names: &mut Names, known: &mut Statements<Box<[u8]>>) -> (Arc<Self>, bool) {
+        let (target, _) = escape_text(text);
+        let mut kept = true;
+        match prepared(&target, dialect) {
+            Some(Prepared::Prepare { name, text, .. }) => {
+                let inner = Arc::new(Self::read(text.as_bytes(), dialect, names));
+                let prepares = Arc::new(inner.preparation(names));
+                kept = known.insert(name.into_bytes().into(), inner);
+                return (prepares, kept);
+            }
+            Some(Prepared::Execute { name, .. }) => {
+                if let Some(text) = known.get(name.as_bytes()) {
+                    return (Arc::clone(text), kept);
+                }
+            }
+            Some(Prepared::Forget { name: Some(name) }) => known.remove(name.as_bytes()),
+            Some(Prepared::Forget { name: None }) => *known = Statements::default(),
+            None => {}
+        }
+        (Arc::new(Self::read(text, dialect, names)), kept)
+    }
+
+    /// What prepares it.
+    fn preparation(&self, names: &mut Names) -> Self {
+        let (operation, command) = (names.get(&format!("prepare {}", self.operation)), names.get("PREPARE"));
+        Self { operation, command, effect: Effect::Control, setup: true, ..self.clone() }
     }
 
     /// The row is about it.
@@ -63,10 +93,7 @@ impl Text {
 
     /// The row prepares it.
     pub fn prepare(&self, row: &mut Exchange, names: &mut Names) {
-        self.place(row);
-        (row.method, row.effect) = (names.get("PREPARE"), Effect::Control);
-        row.operation = names.get(&format!("prepare {}", self.operation));
-        row.flags.set(Flag::Setup);
+        self.preparation(names).run(row);
     }
 }
 

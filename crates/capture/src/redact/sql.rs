@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use trace::rules::sql::{Dialect, Secret, secrets};
+use trace::rules::sql::{Dialect, Prepared, Secret, prepared, secrets};
 use trace::{Exchange, Flag};
 use wire::{mysql, postgres};
 
@@ -22,7 +22,7 @@ pub(super) fn masker(protocol: &str) -> Option<fn(&mut Mask, &mut Exchange) -> b
 /// Masks a row of PostgreSQL: its text, and Query, Parse and Bind messages. Whether there was anything to mask.
 fn of_postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
     let secret_parameters = parameters(&row.target, Dialect::Postgres);
-    let target = mask.text(row.target.as_bytes(), Dialect::Postgres);
+    let target = mask.text(row.target.as_bytes(), Dialect::Postgres, &[]);
     let changed = target.is_some();
     if let Some(target) = target {
         row.target = String::from_utf8_lossy(&target).into();
@@ -44,8 +44,11 @@ fn of_postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
 /// Masks a row of MySQL: its text, and COM_QUERY and COM_STMT_PREPARE. What is bound to secret parameters is not kept: where it stands is
 /// told by types that may have been sent long before.
 fn of_mysql(mask: &mut Mask, row: &mut Exchange) -> bool {
-    let binds_secrets = !parameters(&row.target, Dialect::Mysql).is_empty() && &*row.method != "PREPARE";
-    let target = mask.text(row.target.as_bytes(), Dialect::Mysql);
+    let is_query =
+        |request: &Bytes| mysql::messages(request).is_some_and(|all| all.iter().all(|(_, content)| content.first() == Some(&3)));
+    let binds = &*row.method != "PREPARE" && !row.request.as_ref().is_some_and(is_query);
+    let binds_secrets = binds && !parameters(&row.target, Dialect::Mysql).is_empty();
+    let target = mask.text(row.target.as_bytes(), Dialect::Mysql, &[]);
     let changed = target.is_some();
     if let Some(target) = target {
         row.target = String::from_utf8_lossy(&target).into();
@@ -56,7 +59,7 @@ fn of_mysql(mask: &mut Mask, row: &mut Exchange) -> bool {
             let mut out = Vec::new();
             for (number, content) in messages {
                 let (command, text) = content.split_at(content.len().min(1));
-                let masked = matches!(command, [3 | 0x16]).then(|| mask.text(text, Dialect::Mysql)).flatten();
+                let masked = matches!(command, [3 | 0x16]).then(|| mask.text(text, Dialect::Mysql, &[])).flatten();
                 mysql::push_message(number, &[command, masked.as_deref().unwrap_or(text)].concat(), &mut out);
             }
             row.request = Some(Bytes::from(out));
@@ -76,10 +79,10 @@ fn postgres_messages(mask: &mut Mask, request: &[u8], secret_parameters: &[usize
     let (mut out, mut changed) = (Vec::new(), false);
     for (tag, content) in postgres::messages(request)? {
         let masked = match tag {
-            b'Q' => mask.text(content, Dialect::Postgres),
+            b'Q' => mask.text(content, Dialect::Postgres, secret_parameters),
             b'P' => {
                 let (name, sql) = content.split_at(postgres::cut_text(content)?.0.len() + 1);
-                mask.text(sql, Dialect::Postgres).map(|masked| [name, &masked].concat())
+                mask.text(sql, Dialect::Postgres, secret_parameters).map(|masked| [name, &masked].concat())
             }
             b'B' if !secret_parameters.is_empty() => {
                 let change = |number, value: &[u8]| secret_parameters.contains(&number).then(|| mask.sql(value).into_bytes());
@@ -106,10 +109,21 @@ impl Mask {
         self.pseudonym("sql", value)
     }
 
-    /// The text with its secret values masked, and mended where it is not UTF-8; `None` where there are none.
-    fn text(&mut self, text: &[u8], dialect: Dialect) -> Option<Vec<u8>> {
+    /// The text with its secret values masked, and mended where it is not UTF-8; `None` where there are none. If it executes a prepared
+    /// statement, so are the values of its secret parameters; if it prepares one, so is what is secret in that.
+    fn text(&mut self, text: &[u8], dialect: Dialect, secret_parameters: &[usize]) -> Option<Vec<u8>> {
         let text = String::from_utf8_lossy(text);
-        let ranges: Vec<Range<usize>> = secrets(&text, dialect, is_secret_member).into_iter().filter_map(value).collect();
+        let ranges: Vec<Range<usize>> = match prepared(&text, dialect) {
+            Some(Prepared::Prepare { text: inner, at, .. }) if dialect == Dialect::Mysql => {
+                let masked = String::from_utf8(self.text(inner.as_bytes(), dialect, &[])?).ok()?;
+                let literal = masked.replace('\\', "\\\\").replace('\'', "''");
+                return Some([&text[..at.start], "'", &literal, "'", &text[at.end..]].concat().into_bytes());
+            }
+            Some(Prepared::Execute { arguments, .. }) => {
+                secret_parameters.iter().filter_map(|number| arguments.get(*number).cloned()).collect()
+            }
+            _ => secrets(&text, dialect, is_secret_member).into_iter().filter_map(value).collect(),
+        };
         if ranges.is_empty() {
             return None;
         }

@@ -109,6 +109,40 @@ fn kept_responses_are_masked_too() {
     assert_eq!(masked.response.expect("kept"), format!("{{\"access_token\":\"{}\"}}", mask("\"t\"")));
 }
 
+/// A statement that was prepared tells where the secrets of the one that runs it are.
+#[test]
+fn secrets_of_statements_that_sql_prepares_are_masked() {
+    let row = |protocol: &str, target: &str, method: &str, request: Vec<u8>| Exchange {
+        protocol: protocol.into(),
+        target: target.into(),
+        method: method.into(),
+        request: Some(request.into()),
+        ..Exchange::default()
+    };
+    let query = |text: &str| {
+        let mut out = Vec::new();
+        wire::postgres::push_query(text, &mut out);
+        out
+    };
+    let insert = "INSERT INTO u (name, password) VALUES ($1, $2)";
+    let (row_is, _) = redacted(row("postgres", insert, "INSERT", query("EXECUTE p('ann', 'hunter2')")));
+    assert_eq!(row_is.request.as_deref(), Some(&query(&format!("EXECUTE p('ann', '{}')", mask("hunter2")))[..]));
+
+    let query = |text: &str| {
+        let mut out = Vec::new();
+        wire::mysql::push_message(0, &[b"\x03", text.as_bytes()].concat(), &mut out);
+        out
+    };
+    let update = "UPDATE u SET password = 'hunter2' WHERE name = ?";
+    let (row_is, _) =
+        redacted(row("mysql", update, "PREPARE", query("PREPARE s FROM 'UPDATE u SET password = ''hunter2'' WHERE name = ?'")));
+    let wanted = format!("PREPARE s FROM 'UPDATE u SET password = ''{}'' WHERE name = ?'", mask("hunter2"));
+    assert_eq!(row_is.request.as_deref(), Some(&query(&wanted)[..]));
+    let update = "UPDATE u SET password = ? WHERE name = ?";
+    let (row_is, _) = redacted(row("mysql", update, "UPDATE", query("EXECUTE s USING @a, @b")));
+    assert_eq!(row_is.request.as_deref(), Some(&query("EXECUTE s USING @a, @b")[..]), "nothing in it is secret");
+}
+
 #[test]
 fn pseudonyms_depend_on_value_and_key_alone() {
     let name = |key, value: &str| Mask::new(key).pseudonym("", value.as_bytes());

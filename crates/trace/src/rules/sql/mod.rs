@@ -4,7 +4,9 @@
 //! made alike, a list of values behind IN is one `?`, and of many rows behind VALUES there is the first. It reads the text as a person who
 //! skims it does: nothing here knows the grammar, and what is odd gives an odd name and no error.
 
+mod functions;
 mod lex;
+mod prepared;
 mod secret;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,6 +15,7 @@ use super::NAME_CHARS_MAX;
 use crate::Effect;
 pub use lex::Dialect;
 use lex::{Kind, Token, Tokens};
+pub use prepared::{Prepared, prepared};
 pub use secret::{Secret, secrets};
 
 /// Tokens of a text that are looked at, the rows behind the first one of VALUES not counted.
@@ -64,6 +67,7 @@ const COMMANDS: &[(&str, Effect, Names)] = &[
     ("insert", Effect::Write, Names::Into),
     ("replace", Effect::Write, Names::Into),
     ("merge", Effect::Write, Names::Into),
+    ("handler", Effect::Read, Names::Next),
     ("update", Effect::Write, Names::Next),
     ("delete", Effect::Write, Names::From),
     ("truncate", Effect::Write, Names::Next),
@@ -116,6 +120,15 @@ const COMMANDS: &[(&str, Effect, Names)] = &[
 ];
 /// Statements that change data, wherever they stand.
 const WRITES: &[&str] = &["insert", "update", "delete", "merge", "replace"];
+/// Words by which a statement begins that stands inside another.
+#[rustfmt::skip]
+const INSIDES: &[&str] = &[
+    "select", "with", "insert", "update", "delete", "merge", "replace", "values", "table", "create", "refresh", "call", "execute", "do",
+];
+/// Statements that say how another one would be executed.
+const EXPLAINS: &[&str] = &["explain", "describe", "desc"];
+/// Words of a SET that is not only for the session.
+const SERVER_WIDE: &[&str] = &["global", "persist", "persist_only", "password"];
 /// Words between a command and what it names.
 #[rustfmt::skip]
 const NO_NAMES: &[&str] = &[
@@ -136,7 +149,7 @@ const KEYWORDS: &[&str] = &[
 /// Says what an SQL text is.
 #[must_use]
 pub fn sql(text: &str, dialect: Dialect) -> Sql {
-    let tokens = normalize(Tokens::new(text, dialect));
+    let (tokens, is_all) = normalize(Tokens::new(text, dialect));
     let statements: Vec<Statement<'_, '_>> = split(&tokens).map(Statement::read).collect();
     let main = statements.iter().find(|statement| statement.effect != Effect::Control).or(statements.first());
     let severity = |effect: Effect| match effect {
@@ -145,7 +158,8 @@ pub fn sql(text: &str, dialect: Dialect) -> Sql {
         Effect::Write => 2,
         Effect::Admin => 3,
     };
-    let effects = statements.iter().map(|statement| statement.effect);
+    let unseen = (!is_all).then_some(Effect::Write);
+    let effects = statements.iter().map(|statement| statement.effect).chain(unseen);
     Sql {
         collection: main.and_then(|main| main.collection(dialect)),
         operation: name(render(&tokens)),
@@ -191,8 +205,9 @@ enum Rows {
     Inside(usize),
 }
 
-/// Values become `?`, and repeated ones in lists are left out.
-fn normalize(tokens: Tokens<'_>) -> Vec<Token<'_>> {
+/// Values become `?`, and repeated ones in lists are left out. Whether nothing was left out that may be a call.
+fn normalize(tokens: Tokens<'_>) -> (Vec<Token<'_>>, bool) {
+    let mut is_all = true;
     let (mut out, mut groups, mut rows) = (Vec::<Token<'_>>::new(), Vec::new(), Rows::No);
     for token in tokens {
         rows = match (rows, token.text) {
@@ -210,9 +225,11 @@ fn normalize(tokens: Tokens<'_>) -> Vec<Token<'_>> {
             (before, _) => before,
         };
         if matches!(rows, Rows::Inside(_) | Rows::Comma | Rows::After) {
+            is_all &= !matches!(rows, Rows::Inside(2..));
             continue;
         }
         if out.len() >= TOKENS_MAX {
+            is_all = false;
             break;
         }
         match token.text {
@@ -243,7 +260,7 @@ fn normalize(tokens: Tokens<'_>) -> Vec<Token<'_>> {
             }
         }
     }
-    out
+    (out, is_all)
 }
 
 /// NULL, TRUE and FALSE where a value may stand.
@@ -346,27 +363,94 @@ impl<'t, 'a> Statement<'t, 'a> {
 
     /// What the first word does not tell.
     fn look_closer(&mut self) {
-        let writes = self.tokens.windows(2).any(|pair| {
-            let starts = pair[0].is_mark("(") || pair[0].is_mark(")");
-            starts && WRITES.iter().any(|verb| pair[1].is(verb))
-        });
         if self.begins("with") {
-            let main = self.outermost().find(|token| token.is("select") || WRITES.iter().any(|verb| token.is(verb)));
-            let main = main.map_or("with", |token| token.text);
-            if WRITES.iter().any(|verb| main.eq_ignore_ascii_case(verb)) || writes {
-                self.effect = Effect::Write;
-            }
-            (self.command, self.names) = (main, if main.eq_ignore_ascii_case("update") { Names::Inside } else { Names::From });
-            if main.eq_ignore_ascii_case("insert") {
-                self.names = Names::Into;
-            }
+            self.look_behind_with();
         } else if self.begins("copy") && self.outermost().any(|token| token.is("to")) {
-            self.effect = Effect::Read;
-        } else if self.begins("explain") && self.has("analyze") {
-            self.effect = self.inside().map_or(Effect::Read, |inside| inside.effect);
-        } else if self.begins("select") && self.outermost().any(|token| token.is("into")) {
+            let to_client = self.tokens.windows(2).any(|pair| pair[0].is("to") && pair[1].is("stdout"));
+            let query = self.tokens.get(1).filter(|token| token.is_mark("(")).and_then(|_| self.inside());
+            let copied = query.map_or(Effect::Read, |query| query.effect);
+            self.effect = if to_client { copied } else { Effect::Write };
+        } else if EXPLAINS.iter().any(|word| self.begins(word)) {
+            // Without ANALYZE nothing is executed.
+            if self.has("analyze") || self.has("analyse") {
+                self.effect = self.inside().map_or(Effect::Write, |inside| inside.effect);
+            }
+            return;
+        } else if self.begins("declare") {
+            self.effect = self.inside().map_or(Effect::Write, |inside| inside.effect);
+        } else if self.begins("drop") && self.tokens.get(1).is_some_and(|token| token.is("prepare")) {
+            (self.effect, self.names) = (Effect::Control, Names::Nothing);
+        } else if self.begins("set") && self.tokens.iter().any(|token| SERVER_WIDE.iter().any(|word| token.is(word))) {
+            self.effect = Effect::Admin;
+        }
+        if self.effect == Effect::Read {
+            self.effect = self.effect_of_reading();
+        }
+    }
+
+    /// The main statement behind WITH; it writes, too, if one inside WITH does.
+    fn look_behind_with(&mut self) {
+        let is_write = |token: &Token<'_>| WRITES.iter().any(|verb| token.is(verb));
+        let begins = |three: &[Token<'_>]| three[0].is_mark("(") && is_write(&three[1]) && !three[2].is_mark("(");
+        let main = self.outermost().find(|token| token.is("select") || is_write(token));
+        if main.is_some_and(is_write) || self.tokens.windows(3).any(begins) {
             self.effect = Effect::Write;
         }
+        self.command = main.map_or("with", |token| token.text);
+        self.names = match () {
+            () if self.begins("update") => Names::Inside,
+            () if self.begins("insert") => Names::Into,
+            () => Names::From,
+        };
+    }
+
+    /// What a statement does that begins as one that reads: INTO and locks write, and so may functions.
+    fn effect_of_reading(&self) -> Effect {
+        let behind = |word: &str, next: &[&str]| {
+            self.tokens.windows(2).any(|pair| pair[0].is(word) && next.iter().any(|next| pair[1].is(next)))
+        };
+        let to_variable = |pair: &[Token<'_>]| pair[1].text.starts_with('@');
+        let into = self.tokens.windows(2).any(|pair| pair[0].is("into") && !to_variable(pair));
+        let locks = behind("for", &["update", "share", "no", "key"]) || behind("lock", &["in"]);
+        if into || locks {
+            return Effect::Write;
+        }
+        let mut calls = (0..self.tokens.len()).filter_map(|at| self.call_at(at)).map(functions::effect).collect::<Vec<_>>();
+        calls.retain(|effect| *effect != Effect::Read);
+        if calls.contains(&Effect::Write) { Effect::Write } else { calls.first().copied().unwrap_or(Effect::Read) }
+    }
+
+    /// The name of the function that is called at a place; empty where its schema is none of the server's.
+    fn call_at(&self, at: usize) -> Option<&'a str> {
+        let [name, open] = self.tokens.get(at..at + 2)? else { return None };
+        let is_name = name.kind == Kind::Quoted || name.kind == Kind::Word && !KEYWORDS.iter().any(|word| name.is(word));
+        if !is_name || !open.is_mark("(") {
+            return None;
+        }
+        match &self.tokens[..at] {
+            // Another name for what stands before it, and its columns.
+            [.., before] if before.is("as") || before.is_mark(")") => None,
+            [.., schema, point] if point.is_mark(".") => {
+                let known = ["pg_catalog", "information_schema", "sys", "public"].iter().any(|known| schema.is(known));
+                Some(if known { name.text } else { "" })
+            }
+            _ if self.tokens[0].is("with") && self.opens_columns(at + 1) => None,
+            _ => Some(name.text.trim_matches(['"', '`'])),
+        }
+    }
+
+    /// Whether the parenthesis at a place opens the columns of what a WITH selects.
+    fn opens_columns(&self, open: usize) -> bool {
+        let mut depth = 0_usize;
+        let close = self.tokens[open..].iter().position(|token| {
+            depth = (depth + usize::from(token.is_mark("("))).saturating_sub(usize::from(token.is_mark(")")));
+            depth == 0
+        });
+        let behind = close.map_or(&[][..], |close| &self.tokens[open + close + 1..]);
+        let mut behind = behind.iter().filter(|token| !token.is("not") && !token.is("materialized"));
+        let is_as = behind.next().is_some_and(|token| token.is("as")) && behind.next().is_some_and(|token| token.is_mark("("));
+        let begins = |token: &Token<'_>| token.is_mark("(") || INSIDES.iter().any(|verb| token.is(verb));
+        is_as && behind.next().is_some_and(begins)
     }
 
     /// The tokens that are in no parentheses.
@@ -384,14 +468,14 @@ impl<'t, 'a> Statement<'t, 'a> {
 
     /// The statement that this one explains, prepares or reads through.
     fn inside(&self) -> Option<Self> {
-        let verbs = ["select", "with", "insert", "update", "delete", "merge", "replace", "values"];
-        let start = 1 + self.tokens.get(1..)?.iter().position(|token| verbs.iter().any(|verb| token.is(verb)))?;
+        let start = 1 + self.tokens.get(1..)?.iter().position(|token| INSIDES.iter().any(|verb| token.is(verb)))?;
         Some(Self::read(&self.tokens[start..]))
     }
 
     fn sets_up(&self) -> bool {
         let not_for_long = ["local", "transaction"].iter().any(|word| self.tokens.get(1).is_some_and(|token| token.is(word)));
-        ["set", "prepare", "listen", "use"].iter().any(|word| self.begins(word)) && !not_for_long
+        let sets_up = ["set", "prepare", "listen", "use"].iter().any(|word| self.begins(word));
+        sets_up && !not_for_long && self.effect == Effect::Control
     }
 
     fn collection(&self, dialect: Dialect) -> Option<String> {

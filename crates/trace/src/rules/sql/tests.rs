@@ -19,7 +19,13 @@ fn what_changes_from_call_to_call_is_left_out() {
     ] {
         check(text, Some("t"), expected, "SELECT", Effect::Read);
     }
-    check("SELECT a - 5, count(*), f(1, 2) FROM t", Some("t"), "select a - ?, count(*), f(?, ?) from t", "SELECT", Effect::Read);
+    check(
+        "SELECT a - 5, count(*), mod(1, 2) FROM t",
+        Some("t"),
+        "select a - ?, count(*), mod(?, ?) from t",
+        "SELECT",
+        Effect::Read,
+    );
     check("SELECT 1 WHERE a IS NULL", None, "select ? where a is null", "SELECT", Effect::Read);
     check("", None, "", "", Effect::Control);
 }
@@ -95,6 +101,120 @@ fn a_statement_names_what_it_is_about() {
     }
     for text in ["BEGIN", "COMMIT", "SET x = 1", "SELECT 1", "ROLLBACK TO SAVEPOINT a"] {
         assert_eq!(sql(text, Dialect::Postgres).collection, None, "{text}");
+    }
+}
+
+/// What PostgreSQL 15 refuses in a transaction that is READ ONLY (SQLSTATE 25006), and what it does not know.
+#[test]
+fn what_may_write_is_no_read() {
+    for text in [
+        "SELECT * INTO new FROM t",
+        "WITH a AS (SELECT 1) SELECT * INTO new FROM a",
+        "SELECT * FROM t FOR UPDATE",
+        "SELECT * FROM t FOR NO KEY UPDATE SKIP LOCKED",
+        "SELECT * FROM (SELECT * FROM t FOR SHARE) AS x",
+        "SELECT nextval('s')",
+        "VALUES (nextval('s'))",
+        "VALUES (1), (nextval('s'))",
+        "TABLE t FOR UPDATE",
+        "SELECT pg_catalog.setval('s', 1)",
+        "WITH a AS (INSERT INTO t VALUES (1) RETURNING *) SELECT * FROM a",
+        "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
+        "EXPLAIN ANALYZE EXECUTE p",
+        "COPY t FROM STDIN",
+        "COPY (DELETE FROM t RETURNING *) TO STDOUT",
+        "DECLARE c CURSOR FOR SELECT * FROM t FOR UPDATE",
+        // Not refused, but unknown or outside of the tables.
+        "EXPLAIN (ANALYZE, COSTS off) CREATE TABLE x AS SELECT 1",
+        "COPY t TO '/tmp/x'",
+        "CALL p(1)",
+        "DO $$ BEGIN END $$",
+        "EXECUTE p(1)",
+        "SELECT do_things(1)",
+        "SELECT app.lower(x) FROM t",
+        "SELECT * FROM run_job(1) AS job(id)",
+        "SELECT pg_terminate_backend(1)",
+        "SELECT pg_notify('a', 'b')",
+        "WITH a AS (SELECT 1) SELECT f(x), g(y) FROM a",
+        "NOSUCH",
+    ] {
+        assert!(matches!(sql(text, Dialect::Postgres).effect, Effect::Write | Effect::Admin), "{text}");
+    }
+    for text in [
+        "SELECT * FROM t INTO OUTFILE '/tmp/x'",
+        "SELECT * FROM t LOCK IN SHARE MODE",
+        "DO RELEASE_LOCK('a')",
+        "CALL p()",
+        "SELECT my_function(1)",
+        "SET GLOBAL x = 1",
+        "SET @@global.x = 1",
+        "LOAD DATA INFILE 'x' INTO TABLE t",
+    ] {
+        let read = sql(text, Dialect::Mysql);
+        assert!(matches!(read.effect, Effect::Write | Effect::Admin) && !read.setup, "{text}");
+    }
+    let long = format!("SELECT {} FROM t", ["a"; 2100].join(" + "));
+    assert_eq!(sql(&long, Dialect::Postgres).effect, Effect::Write, "its end is not looked at");
+}
+
+/// What PostgreSQL 15 executes in a transaction that is READ ONLY, without a function of its users'.
+#[test]
+fn what_reads_is_a_read() {
+    for text in [
+        "SELECT lower(a)::varchar(3), count(*) FILTER (WHERE b) OVER (PARTITION BY c) FROM t WHERE d IN (1, 2)",
+        "SELECT CAST(a AS numeric(10, 2)), EXTRACT(year FROM b), substring(c FROM 1 FOR 2), replace(d, 'x', 'y') FROM t",
+        "SELECT * FROM generate_series(1, 3) AS s(n), LATERAL (SELECT n) AS l(m)",
+        "WITH RECURSIVE a(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM a WHERE n < 3), b (m) AS (SELECT 1) SELECT * FROM a, b",
+        "WITH a AS MATERIALIZED (SELECT replace('a', 'b', 'c')) SELECT * FROM a",
+        "SELECT a FROM t GROUP BY GROUPING SETS ((a), (a, b)) HAVING max(a) > 1",
+        "SELECT pg_catalog.pg_get_userbyid(1), current_setting('a'), has_table_privilege('t', 'select')",
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t TABLESAMPLE bernoulli (10)",
+        "EXPLAIN DELETE FROM t",
+        "COPY t TO STDOUT",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+    ] {
+        assert_eq!(sql(text, Dialect::Postgres).effect, Effect::Read, "{text}");
+    }
+    for text in [
+        "SELECT COUNT(*), IFNULL(a, 0), DATE_FORMAT(b, '%Y') INTO @n, @a, @b FROM t USE INDEX (i)",
+        "SELECT * FROM t PARTITION (p0) WHERE MATCH (a) AGAINST ('x' IN BOOLEAN MODE)",
+        "HANDLER t READ FIRST",
+        "SELECT @@max_allowed_packet, @a := 1",
+    ] {
+        assert_eq!(sql(text, Dialect::Mysql).effect, Effect::Read, "{text}");
+    }
+    for text in ["SELECT set_config('search_path', '', false)", "SELECT pg_advisory_lock(1)"] {
+        assert_eq!(sql(text, Dialect::Postgres).effect, Effect::Control, "{text}");
+    }
+}
+
+#[test]
+fn statements_are_prepared_and_run_by_name() {
+    let (pg, my) = (Dialect::Postgres, Dialect::Mysql);
+    let prepare = |name: &str, text: &'static str, at| Prepared::Prepare { name: name.into(), text: text.into(), at };
+    let execute = |name: &str, arguments| Prepared::Execute { name: name.into(), arguments };
+    let forget = |name: Option<&str>| Prepared::Forget { name: name.map(str::to_owned) };
+    let insert = "INSERT INTO t VALUES ($1, $2)";
+    for (text, dialect, expected) in [
+        ("PREPARE p AS SELECT 1;", pg, Some(prepare("p", "SELECT 1", 13..21))),
+        ("prepare \"P\" (int, text) as INSERT INTO t VALUES ($1, $2)", pg, Some(prepare("P", insert, 27..56))),
+        (r"PREPARE s FROM 'SELECT ''a\n''' ", my, Some(prepare("s", "SELECT 'a\n'", 15..31))),
+        ("PREPARE s FROM @text", my, None),
+        ("PREPARE TRANSACTION 'x'", pg, None),
+        ("EXECUTE p(1, lower('A, b'), $1)", pg, Some(execute("p", vec![10..11, 13..26, 28..30]))),
+        ("execute P", pg, Some(execute("p", vec![]))),
+        ("EXECUTE s USING @a, @b", my, Some(execute("s", vec![]))),
+        ("EXECUTE p; DELETE FROM t", pg, None),
+        ("DEALLOCATE p", pg, Some(forget(Some("p")))),
+        ("DEALLOCATE PREPARE p", my, Some(forget(Some("p")))),
+        ("DEALLOCATE ALL", pg, Some(forget(None))),
+        ("DISCARD ALL", pg, Some(forget(None))),
+        ("DROP PREPARE s", my, Some(forget(Some("s")))),
+        ("DROP TABLE s", my, None),
+        ("SELECT 1", pg, None),
+        ("PREPARE", pg, None),
+    ] {
+        assert_eq!(prepared(text, dialect), expected, "{text}");
     }
 }
 
@@ -191,6 +311,8 @@ fn anything_at_all_is_read() {
             let from = text.char_indices().nth_back(120).map_or(0, |(at, _)| at);
             assert!(sql(&text[from..], dialect).operation.chars().count() <= NAME_CHARS_MAX);
             secrets(&text[from..], dialect, |_| true);
+            let _ = prepared(&format!("EXECUTE p {}", &text[from..]), dialect);
+            let _ = prepared(&format!("PREPARE p AS {}", &text[from..]), dialect);
         }
     }
 }
