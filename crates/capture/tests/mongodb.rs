@@ -114,6 +114,40 @@ fn answers_are_matched_by_number() {
     assert!(out.issues.is_empty() && out.undecoded_bytes == 0, "{:?}", out.issues);
 }
 
+/// `$out` and `$merge` write (MongoDB Manual, "Aggregation Stages"), and so does a mapReduce whose result does not go to the client alone.
+#[test]
+fn results_that_go_to_a_collection_are_written() {
+    let stages = |stages: &[&str]| {
+        let stage = |name: &&str| Is::Document(document(&[(*name, Is::Text("x"))]));
+        let places: Vec<String> = (0..stages.len()).map(|place| place.to_string()).collect();
+        let list: Vec<(&str, Is<'_>)> = places.iter().map(String::as_str).zip(stages.iter().map(stage)).collect();
+        ("pipeline", Is::List(document(&list)))
+    };
+    let ask = |number, name, more| ask(number, &[(name, Is::Text("orders")), more, ("$db", Is::Text("shop"))]);
+    let batch = document(&[("0", Is::Int(1)), ("1", Is::Int(2)), ("2", Is::Int(3))]);
+    let script = [
+        ask(1, "aggregate", stages(&["$match", "$group"])),
+        say(
+            Server,
+            9,
+            1,
+            0,
+            &[("cursor", Is::Document(document(&[("firstBatch", Is::List(batch)), ("id", Is::Long(0))]))), ("ok", Is::Int(1))],
+        ),
+        ask(2, "aggregate", stages(&["$match", "$out"])),
+        ask(3, "aggregate", stages(&["$merge"])),
+        ask(4, "aggregate", ("explain", Is::Int(0))),
+        ask(5, "mapReduce", ("out", Is::Text("totals"))),
+        ask(6, "mapReduce", ("out", Is::Document(document(&[("inline", Is::Int(1))])))),
+        ask(7, "mapReduce", ("out", Is::Document(document(&[("replace", Is::Text("totals"))])))),
+    ];
+    let out = play_all(&script);
+    let effects: Vec<_> = out.exchanges.iter().map(|row| row.effect).collect();
+    let (read, write) = (Effect::Read, Effect::Write);
+    assert_eq!(effects, [read, write, write, write, write, read, write]);
+    assert_eq!(out.exchanges[0].items, 3);
+}
+
 /// A number for a session alone makes a write that may be repeated, no transaction.
 #[test]
 fn transactions_have_their_session_and_number() {

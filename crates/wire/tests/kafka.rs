@@ -61,7 +61,7 @@ fn old_and_flexible_requests_are_read() {
         b"\x01\0\x01\x01\0",
     ]
     .concat();
-    check_request(1, 13, &by_id, &[Found::TopicId(7)]);
+    check_request(1, 13, &by_id, &[Found::Epoch(0), Found::TopicId(7)]);
     check_request(3, 1, b"\xff\xff\xff\xff", &[]);
     check_request(3, 12, &[&b"\x02"[..], &[0; 16], b"\x05news\0\x01\0\0"].concat(), &[Found::TopicId(0), Found::Topic("news")]);
     check_request(17, 1, b"\0\x05PLAIN", &[Found::Mechanism("PLAIN")]);

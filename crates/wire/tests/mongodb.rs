@@ -6,7 +6,9 @@ use std::io::Write;
 
 use proptest::prelude::*;
 use support::{check_framing, lengths, split};
-use wire::mongodb::{Body, Document, HEAD_BYTES, Head, MESSAGE_BYTES_MAX, MORE_TO_COME, Value, framing, push_msg, unpack};
+use wire::mongodb::{
+    Body, Document, HEAD_BYTES, Head, MESSAGE_BYTES_MAX, MORE_TO_COME, Sequence, Value, framing, push_msg, unpack,
+};
 use wire::{Framing, Start};
 
 /// A document of elements: type, name, value.
@@ -77,14 +79,15 @@ fn messages_of_every_kind_are_read() {
     let inserts = [&b"documents\0"[..], &first, &first].concat();
     let sequence = [&b"\x01"[..], &(inserts.len() as i32 + 4).to_le_bytes(), &inserts].concat();
     let msg = |flags: u32, sections: &[&[u8]]| message(2013, &[&flags.to_le_bytes()[..], &sections.concat()].concat());
+    let documents = Sequence { name: "documents", first: document, count: 2 };
     let expected = |flags, sequences| Some(Body::Msg { flags, document, sequences });
     assert_eq!(Body::parse(&msg(0, &[b"\0", &first])), expected(0, vec![]));
-    assert_eq!(Body::parse(&msg(0, &[&sequence, b"\0", &first])), expected(0, vec![("documents", 2)]));
-    assert_eq!(Body::parse(&msg(3, &[b"\0", &first, &sequence, b"\0\x01\x02\x03"])), expected(3, vec![("documents", 2)]));
+    assert_eq!(Body::parse(&msg(0, &[&sequence, b"\0", &first])), expected(0, vec![documents]));
+    assert_eq!(Body::parse(&msg(3, &[b"\0", &first, &sequence, b"\0\x01\x02\x03"])), expected(3, vec![documents]));
     let query = [namespace, &[0; 8], &first].concat();
     assert_eq!(Body::parse(&message(2004, &query)), Some(Body::Query { namespace: "shop.orders", document }));
     let reply = [&b"\x02\0\0\0"[..], &5_i64.to_le_bytes(), &[0, 0, 0, 0, 1, 0, 0, 0], &first].concat();
-    assert_eq!(Body::parse(&message(1, &reply)), Some(Body::Reply { flags: 2, cursor: 5, document }));
+    assert_eq!(Body::parse(&message(1, &reply)), Some(Body::Reply { flags: 2, cursor: 5, document, items: 1 }));
     let write = |command, items| Some(Body::Write { command, namespace: "shop.orders", items });
     assert_eq!(Body::parse(&message(2002, &[namespace, &first, &first].concat())), write("insert", 2));
     assert_eq!(Body::parse(&message(2001, &[namespace, &[0; 4], &first].concat())), write("update", 1));

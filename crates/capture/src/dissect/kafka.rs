@@ -1,10 +1,11 @@
 //! Apache Kafka: makes an exchange of each request. Answers carry their request's number.
 //!
-//! The collection is the first topic of a request, or its consumer group where it is about one. Where topics go by id, their names are
-//! taken from what Metadata said on any connection. A Fetch that names no topic goes on with those of the one before (KIP-227). How
-//! clients say who they are is never stored, nor are requests that may set passwords.
+//! The collection is the topic of a request, several of them in the order of the alphabet (`a,b,c,+2`), or its consumer group where it is
+//! about one. Where topics go by id, their names are taken from what Metadata said on any connection. A Fetch of a session is about the
+//! topics that the ones before it named, too (KIP-227). How clients say who they are is never stored, nor are requests that may set
+//! passwords.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 use trace::{Effect, Exchange, Flag, Header, Kind, Name, TraceNs, Yield};
@@ -31,6 +32,11 @@ pub const PENDING_MAX: usize = 1 << 12;
 const PENDING_BYTES_MAX: usize = 64 << 20;
 /// Topics whose names are remembered by id; those met later go by id.
 const TOPICS_MAX: usize = 1 << 16;
+
+/// Topics of a request, or of those of a session, that are told apart; further ones are left out.
+const REQUEST_TOPICS_MAX: usize = 1 << 10;
+/// Topics that a collection is named by; of further ones it says how many.
+const TOPICS_NAMED: usize = 3;
 
 /// Kinds of request that change nothing; of those that keep a client going; of those that change records; all others are the
 /// administration's.
@@ -120,8 +126,8 @@ struct Kafka {
     options: Options,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
-    /// The topic of the last Fetch that named one.
-    fetched: Name,
+    /// The topics that the Fetches of the session named.
+    fetched: BTreeSet<Name>,
     /// So many messages of the client, and of the server, that come next are tokens without a head.
     tokens: [u32; 2],
     is_over: bool,
@@ -173,7 +179,7 @@ impl Kafka {
             options: options.clone(),
             pending: VecDeque::new(),
             pending_bytes: 0,
-            fetched: Name::default(),
+            fetched: BTreeSet::new(),
             tokens: [0; 2],
             is_over: false,
         }
@@ -229,14 +235,16 @@ impl Kafka {
 
     /// Says what a request is about; how many acknowledgements it wants, if it says so.
     fn describe(&mut self, head: &RequestHead<'_>, row: &mut Exchange, out: &mut Emit) -> Option<i16> {
-        let (mut topic, mut group, mut acks, mut records, mut mechanism) = (None, None, None, 0, None);
+        let (mut topics, mut group, mut acks, mut records, mut mechanism) = (BTreeSet::new(), None, None, 0, None);
+        let mut goes_on = row.operation == "Fetch";
         head.read(|found| match found {
-            Found::Topic(name) => {
-                topic.get_or_insert_with(|| out.names.get(name));
+            Found::Topic(name) if topics.len() < REQUEST_TOPICS_MAX => {
+                topics.insert(out.names.get(name));
             }
-            Found::TopicId(id) if id != 0 => {
-                topic.get_or_insert_with(|| out.topics.name(id));
+            Found::TopicId(id) if id != 0 && topics.len() < REQUEST_TOPICS_MAX => {
+                topics.insert(out.topics.name(id));
             }
+            Found::Epoch(epoch) => goes_on &= epoch > 0,
             Found::Group(name) => {
                 group.get_or_insert_with(|| out.names.get(name));
             }
@@ -246,9 +254,12 @@ impl Kafka {
             _ => {}
         });
         if row.operation == "Fetch" {
-            self.fetched = topic.get_or_insert_with(|| self.fetched.clone()).clone();
+            if (goes_on || topics.is_empty()) && self.fetched.len() < REQUEST_TOPICS_MAX {
+                topics.append(&mut self.fetched);
+            }
+            self.fetched = topics.clone();
         }
-        row.collection = topic.or(group).unwrap_or_default();
+        row.collection = joined(&topics, out).or(group).unwrap_or_default();
         row.items = u32::try_from(records).unwrap_or(u32::MAX);
         if let Some(mechanism) = mechanism {
             self.follow(&mechanism, head.version, out);
@@ -322,6 +333,18 @@ impl Kafka {
     }
 }
 
+/// The name of several topics.
+fn joined(topics: &BTreeSet<Name>, out: &mut Emit) -> Option<Name> {
+    let (first, rest) = (topics.first()?, topics.len().saturating_sub(TOPICS_NAMED));
+    if topics.len() == 1 {
+        return Some(first.clone());
+    }
+    let mut parts: Vec<&str> = topics.iter().take(TOPICS_NAMED).map(Name::as_str).collect();
+    let more = format!("+{rest}");
+    parts.extend((rest > 0).then_some(&*more));
+    Some(out.names.get(&parts.join(",")))
+}
+
 /// What an answer says of how it went, and which names topics have.
 fn conclude(kind: i16, version: i16, answer: &[u8], row: &mut Exchange, out: &mut Emit) {
     let (mut error, mut topic, mut records, mut producer) = (None, None, 0, None);
@@ -342,11 +365,10 @@ fn conclude(kind: i16, version: i16, answer: &[u8], row: &mut Exchange, out: &mu
     let named = |error| error_name(error).map_or_else(|| format!("ERROR_{error}"), str::to_owned);
     row.status = Some(out.names.get(&error.map_or_else(|| "answered".to_owned(), named)));
     row.ok = error.map(|error| error == 0);
-    let mut tell = |name: &str, value: String| row.yields.push(Yield { name: out.names.get(name), value: value.into() });
-    if records > 0 {
-        tell("records", records.to_string());
+    if row.items == 0 {
+        row.items = u32::try_from(records).unwrap_or(u32::MAX);
     }
-    producer.into_iter().for_each(|id| tell("producer", id.to_string()));
+    producer.into_iter().for_each(|id| row.yields.push(Yield { name: out.names.get("producer"), value: id.to_string().into() }));
 }
 
 fn effect(name: &str) -> Effect {

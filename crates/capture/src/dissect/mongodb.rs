@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use trace::{Effect, Exchange, Flag, Header, Kind, Name, TraceNs, Txn, Yield};
 use wire::length::LengthFraming;
-use wire::mongodb::{Body, Document, Head, MORE_TO_COME, Value, framing, unpack};
+use wire::mongodb::{Body, Document, Head, MORE_TO_COME, Sequence, Value, framing, unpack};
 use wire::{Framing, Side, Start};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -74,6 +74,10 @@ const CONTROLS: &[&str] = &[
 const SETUP: &[&str] = &["hello", "isMaster", "ismaster", "saslStart", "saslContinue", "authenticate", "getnonce"];
 /// Commands of which neither request nor answer is stored.
 const SECRET: &[&str] = &["saslStart", "saslContinue", "authenticate", "getnonce", "createUser", "updateUser", "copydbsaslstart"];
+/// Commands whose result may go to a collection.
+const PIPELINES: &[&str] = &["aggregate", "mapReduce"];
+/// Members that hold what an answer gives.
+const BATCHES: &[&str] = &["firstBatch", "nextBatch"];
 /// Members that hold what a write is about.
 const ITEMS: &[&str] = &["documents", "updates", "deletes", "ops"];
 
@@ -106,10 +110,10 @@ struct Mongo {
 }
 
 /// What a request says.
-#[derive(Default)]
 struct Asked {
     command: String,
     collection: String,
+    effect: Effect,
     items: u64,
     txn: Option<Txn>,
     headers: Vec<Header>,
@@ -181,7 +185,7 @@ impl Mongo {
             self.issue("mongodb-request-not-read", out);
         }
         let unread = body.is_none();
-        let asked = body.map(asked).unwrap_or_default();
+        let asked = body.map(asked).unwrap_or_else(|| Asked::new("", ""));
         let mut row = self.about.row(Kind::Request, message.at);
         row.protocol = out.names.get("mongodb");
         row.version = out.names.get(&head.code.to_string());
@@ -189,7 +193,8 @@ impl Mongo {
         row.method = row.operation.clone();
         row.collection = out.names.get(&asked.collection);
         row.target = format!("{} {}", asked.command, asked.collection).trim_end().into();
-        row.effect = effect(&asked.command);
+        // What is not whole may end in a stage that writes.
+        row.effect = if PIPELINES.contains(&&*asked.command) && !message.is_whole() { Effect::Write } else { asked.effect };
         row.items = u32::try_from(asked.items).unwrap_or(u32::MAX);
         row.txn = asked.txn;
         row.headers = (!asked.headers.is_empty()).then_some(asked.headers);
@@ -264,13 +269,47 @@ impl Mongo {
     }
 }
 
+impl Asked {
+    fn new(command: &str, namespace: &str) -> Self {
+        Self {
+            command: cut(command),
+            collection: cut(namespace),
+            effect: effect(command),
+            items: 0,
+            txn: None,
+            headers: Vec::new(),
+            is_secret: false,
+            unanswered: false,
+        }
+    }
+}
+
+/// Whether the result of a pipeline or of mapReduce goes to the client alone (MongoDB Manual, `$out`, `$merge`, `mapReduce`).
+fn only_reads(document: Document<'_>) -> bool {
+    let mut stages = document.get("pipeline").and_then(|stages| stages.document()).into_iter().flat_map(Document::elements);
+    let writes =
+        |stage: Value<'_>| stage.document().and_then(Document::first).is_none_or(|(name, _)| matches!(name, "$out" | "$merge"));
+    match document.get("out") {
+        Some(out) => out.document().and_then(Document::first).is_some_and(|(name, _)| name == "inline"),
+        None => document.get("pipeline").is_some() && !stages.any(|(_, stage)| writes(stage)),
+    }
+}
+
+/// The collection of a bulkWrite, where all it writes goes to one.
+fn namespace(names: &Sequence<'_>) -> Option<String> {
+    names.first.get("ns").and_then(|name| name.text()).filter(|_| names.count == 1).map(cut)
+}
+
 /// What a message of the client asks for.
 fn asked(body: Body<'_>) -> Asked {
     match body {
         Body::Msg { flags, document, sequences } => {
             let unanswered = flags & MORE_TO_COME > 0;
             let mut asked = command(document, document.get("$db").and_then(|db| db.text()).unwrap_or_default());
-            asked.items += sequences.iter().map(|(_, count)| count).sum::<u64>();
+            asked.items += sequences.iter().filter(|of| ITEMS.contains(&of.name)).map(|of| of.count).sum::<u64>();
+            if let Some(names) = sequences.iter().find(|of| of.name == "nsInfo") {
+                asked.collection = namespace(names).unwrap_or(asked.collection);
+            }
             Asked { unanswered, ..asked }
         }
         Body::Query { namespace, document } => match namespace.strip_suffix(".$cmd") {
@@ -278,20 +317,18 @@ fn asked(body: Body<'_>) -> Asked {
                 let wrapped = document.first().filter(|(name, _)| matches!(*name, "$query" | "query"));
                 command(wrapped.and_then(|(_, inner)| inner.document()).unwrap_or(document), db)
             }
-            None => Asked { command: "find".to_owned(), collection: cut(namespace), ..Asked::default() },
+            None => Asked::new("find", namespace),
         },
-        Body::Write { command, namespace, items } => {
-            Asked { command: command.to_owned(), collection: cut(namespace), items, unanswered: true, ..Asked::default() }
-        }
-        Body::GetMore { namespace } => Asked { command: "getMore".to_owned(), collection: cut(namespace), ..Asked::default() },
-        Body::KillCursors => Asked { command: "killCursors".to_owned(), unanswered: true, ..Asked::default() },
-        Body::Reply { .. } => Asked::default(),
+        Body::Write { command, namespace, items } => Asked { items, unanswered: true, ..Asked::new(command, namespace) },
+        Body::GetMore { namespace } => Asked::new("getMore", namespace),
+        Body::KillCursors => Asked { unanswered: true, ..Asked::new("killCursors", "") },
+        Body::Reply { .. } => Asked::new("", ""),
     }
 }
 
 /// The first member's name is the command; its text, or that of `collection`, what it is about.
 fn command(document: Document<'_>, db: &str) -> Asked {
-    let Some((name, about)) = document.first() else { return Asked::default() };
+    let Some((name, about)) = document.first() else { return Asked::new("", "") };
     let about = if name == "getMore" { document.get("collection") } else { Some(about) };
     let is_of_collection = READS.contains(&name) || WRITES.contains(&name) || name == "killCursors";
     let about =
@@ -300,6 +337,7 @@ fn command(document: Document<'_>, db: &str) -> Asked {
     let items = items.map(|items| items.elements().count() as u64).sum::<u64>();
     Asked {
         command: cut(name),
+        effect: if PIPELINES.contains(&name) && !only_reads(document) { Effect::Write } else { effect(name) },
         collection: about.map_or_else(|| cut(db), |about| cut(&format!("{db}.{about}"))),
         items: if items == 0 && name.eq_ignore_ascii_case("findAndModify") { 1 } else { items },
         txn: transaction(document),
@@ -342,11 +380,14 @@ fn parameters(name: &str, document: Document<'_>) -> Vec<Header> {
 
 /// What an answer says of how it went, and where it goes on.
 fn conclude(body: &Body<'_>, row: &mut Exchange, out: &mut Emit) {
-    let (document, failed, cursor) = match body {
-        Body::Msg { document, .. } => (document, false, None),
-        Body::Reply { flags, cursor, document } => (document, flags & 3 > 0, Some(*cursor)),
+    let (document, failed, cursor, replied) = match body {
+        Body::Msg { document, .. } => (document, false, None, 0),
+        Body::Reply { flags, cursor, document, items } => (document, flags & 3 > 0, Some(*cursor), *items),
         _ => return,
     };
+    if row.items == 0 && row.effect == Effect::Read {
+        row.items = u32::try_from(given(*document).unwrap_or(replied)).unwrap_or(u32::MAX);
+    }
     let errors = |name: &str| document.get(name).and_then(|errors| errors.document()).and_then(Document::first);
     let in_write =
         errors("writeErrors").or_else(|| errors("writeConcernError").and(document.get("writeConcernError").map(|it| ("", it))));
@@ -365,6 +406,16 @@ fn conclude(body: &Body<'_>, row: &mut Exchange, out: &mut Emit) {
     cursor.filter(|id| *id != 0).into_iter().for_each(|id| {
         row.yields.push(Yield { name: out.names.get("cursor"), value: id.to_string().into() });
     });
+}
+
+/// How many documents an answer gives.
+fn given(answer: Document<'_>) -> Option<u64> {
+    if let Some(values) = answer.get("values") {
+        return Some(values.document()?.elements().count() as u64);
+    }
+    let cursor = answer.get("cursor")?.document()?;
+    let batch = BATCHES.iter().find_map(|batch| cursor.get(batch)?.document())?;
+    Some(batch.elements().count() as u64)
 }
 
 fn effect(command: &str) -> Effect {

@@ -68,6 +68,25 @@ const READS: &[&str] = &[
     "Hybrid",
     "Collection",
 ];
+/// Words that change something, where they follow `Or` or `And` (`GetOrCreate`), or, the second ones, stand anywhere behind a word of
+/// [`READS`] (`CheckOut`, `ReadModifyWriteRow`).
+const JOINED_WRITES: &[&str] = &[
+    "Create",
+    "Update",
+    "Delete",
+    "Set",
+    "Insert",
+    "Upsert",
+    "Put",
+    "Add",
+    "Remove",
+    "Increment",
+    "Lock",
+    "Write",
+    "Save",
+    "Reset",
+];
+const WRITES: &[&str] = &["Out", "In", "Modify", "Mutate"];
 /// Bytes of the prefix of a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 
@@ -95,7 +114,23 @@ pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> O
 
 /// Whether a method of this name changes nothing.
 pub(super) fn is_read(method: &str) -> bool {
-    READS.iter().any(|word| begins_with_word(method, word))
+    let read = READS.iter().find(|word| begins_with_word(method, word));
+    read.is_some_and(|read| !writes_too(&method[read.len()..]))
+}
+
+/// Whether what follows the first word of a method names something that changes.
+fn writes_too(rest: &str) -> bool {
+    let begins = |at: usize, words: &[&str]| words.iter().any(|word| begins_with_word(&rest[at..], word));
+    let behind = |at: usize, word: &str| at + word.len() + usize::from(rest[at + word.len()..].starts_with('_'));
+    let joined = |at: usize| {
+        ["Or", "And"]
+            .iter()
+            .filter(|word| begins_with_word(&rest[at..], word))
+            .any(|word| begins(behind(at, word), JOINED_WRITES))
+    };
+    let starts =
+        rest.char_indices().filter(|(at, letter)| letter.is_ascii_uppercase() || *at > 0 && rest.as_bytes()[at - 1] == b'_');
+    starts.into_iter().any(|(at, _)| begins(at, WRITES) || joined(at))
 }
 
 fn effect(known: Option<&Service>, service: &str, method: &str) -> Effect {
@@ -215,6 +250,13 @@ mod tests {
         check("/shop.v1.Orders/GetOrder", b"\x0a\x01x", orders, "shop.v1.Orders/GetOrder", Effect::Read);
         check("/shop.v1.Orders/list_orders", b"", orders, "shop.v1.Orders/list_orders", Effect::Read);
         check("/shop.v1.Orders/Getaway", b"", orders, "shop.v1.Orders/Getaway", Effect::Write);
+        // These change something behind a word that reads.
+        for method in ["GetOrCreateOrder", "find_and_delete", "CheckOut", "CheckIn", "ReadModifyWriteRow", "CheckAndMutateRow"] {
+            check(&format!("/shop.v1.Orders/{method}"), b"", orders, &format!("shop.v1.Orders/{method}"), Effect::Write);
+        }
+        for method in ["ListCatsAndDogs", "GetOrder", "CheckInventory", "get_address", "ListOutages"] {
+            check(&format!("/shop.v1.Orders/{method}"), b"", orders, &format!("shop.v1.Orders/{method}"), Effect::Read);
+        }
         check("/shop.v1.Orders/CreateOrder", b"", orders, "shop.v1.Orders/CreateOrder", Effect::Write);
         check("/grpc.health.v1.Health/Check", b"", "grpc.health.v1.Health", "grpc.health.v1.Health/Check", Effect::Control);
     }

@@ -11,6 +11,7 @@
 //! any other one; a leading `**` for any number of segments.
 
 mod fallback;
+mod graphql;
 mod grpc;
 mod json;
 pub mod sql;
@@ -192,7 +193,11 @@ impl Rule {
         Classified {
             collection: cut(collection.unwrap_or_else(|| self.system.as_str().into())),
             operation: cut(operation),
-            effect: if writes { Effect::Write } else { self.effect },
+            effect: match self.effect {
+                _ if writes => Effect::Write,
+                Some(effect) => effect,
+                None => graphql::effect(request, &body, self.graphql),
+            },
             items: self.items.iter().find_map(|items| items.count(request, &body)).unwrap_or(0),
             rule: Some(id),
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::graphql;
 use super::json::{self, Ask, POINTERS_MAX, Pointer, Reading};
 use super::nearest;
 use crate::Effect;
@@ -60,7 +61,9 @@ pub(super) struct Rule {
     routes: Vec<Route>,
     pub(super) collection: Option<Place>,
     pub(super) operation: Vec<Place>,
-    pub(super) effect: Effect,
+    /// `None` where the GraphQL documents in it tell, whose places are the pointers from `graphql` on.
+    pub(super) effect: Option<Effect>,
+    pub(super) graphql: usize,
     /// The first that is there counts.
     pub(super) items: Vec<Items>,
     /// A place in the request's body (by its index) and what the text there starts with.
@@ -249,13 +252,16 @@ impl Rule {
         let items = written.items.iter().map(|text| Items::parse(text, &mut pointers)).collect::<Result<_, _>>()?;
         let writes_when =
             written.writes_when.map(|when| Ok::<_, String>((point(&when.at, &mut pointers)?, when.starts))).transpose()?;
+        let (effect, graphql) = (effect(&written.effect)?, pointers.len());
+        if effect.is_none() {
+            graphql::POINTERS.iter().try_for_each(|at| point(at, &mut pointers).map(drop))?;
+        }
         let routes = written.r#match.iter().map(|text| Route::parse(text)).collect::<Result<_, _>>()?;
         let answer = AnswerRule::make(&written.ids, written.failure, &written.volatile)?;
         if pointers.len() > POINTERS_MAX || answer.pointers.len() > POINTERS_MAX {
             return Err(format!("more than the limit of {POINTERS_MAX} JSON pointers"));
         }
-        let effect = effect(&written.effect)?;
-        Ok(Self { system: written.system, routes, collection, operation, effect, items, writes_when, pointers, answer })
+        Ok(Self { system: written.system, routes, collection, operation, effect, graphql, items, writes_when, pointers, answer })
     }
 }
 
@@ -301,9 +307,12 @@ fn point(text: &str, pointers: &mut Vec<Pointer>) -> Result<usize, String> {
     Ok(pointers.len() - 1)
 }
 
-fn effect(text: &str) -> Result<Effect, String> {
-    let names: Vec<&str> = Effect::ALL.iter().map(|effect| effect.as_str()).collect();
-    Effect::parse(text).ok_or_else(|| unknown("effect", text, &names))
+/// `None` for `graphql`.
+fn effect(text: &str) -> Result<Option<Effect>, String> {
+    const GRAPHQL: &str = "graphql";
+    let names: Vec<&str> = Effect::ALL.iter().map(|effect| effect.as_str()).chain([GRAPHQL]).collect();
+    let effect = Effect::parse(text);
+    if effect.is_some() || text == GRAPHQL { Ok(effect) } else { Err(unknown("effect", text, &names)) }
 }
 
 fn unknown(what: &str, name: &str, known: &[&str]) -> String {

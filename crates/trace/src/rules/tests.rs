@@ -76,6 +76,13 @@ fn chroma() {
 fn elasticsearch() {
     check("POST", "/logs/_search?size=1", "{}", ("logs", "POST /{}/_search", Read, 1));
     let bulk = "{\"index\":{}}\n{\"a\":1}\n{\"index\":{}}\n{\"a\":2}\n";
+    check("POST", "/_search", "{}", ("elasticsearch", "POST /_search", Read, 1));
+    check("POST", "/_search/scroll", "{}", ("elasticsearch", "POST /_search/scroll", Read, 1));
+    check("GET", "/logs/_refresh", "", ("logs", "GET /{}/_refresh", Admin, 0));
+    check("POST", "/logs/_update_by_query", "{}", ("logs", "POST /{}/_update_by_query", Write, 1));
+    check("POST", "/logs/_delete_by_query", "{}", ("logs", "POST /{}/_delete_by_query", Write, 1));
+    check("POST", "/_reindex", r#"{"source":{"index":"a"},"dest":{"index":"b"}}"#, ("b", "POST /_reindex", Write, 1));
+    check("POST", "/logs/_nosuch", "{}", ("logs", "POST /logs/_nosuch", Write, 0));
     check("POST", "/logs/_bulk", bulk, ("logs", "POST /{}/_bulk", Write, 2));
     assert!(answer("POST", "/logs/_bulk", 200, r#"{"took":1,"errors":false,"items":[]}"#).ok);
     assert!(!answer("POST", "/logs/_bulk", 200, r#"{"took":1,"errors":true,"items":[]}"#).ok);

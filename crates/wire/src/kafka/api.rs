@@ -1,7 +1,9 @@
 //! The kinds of request: names, and where what is asked for stands in them. The layouts are those of Kafka's own message definitions
 //! (`clients/src/main/resources/common/message`), as far as the last field that is asked for.
 
-use super::layout::Kind::{Acks, Bytes, Error, Group, List, Mechanism, Numbers, Producer, Records, Skip, Text, Topic, TopicId};
+use super::layout::Kind::{
+    Acks, Bytes, End, Epoch, Error, Group, List, Mechanism, Numbers, Producer, Records, Skip, Text, Topic, TopicId,
+};
 use super::layout::{Field, all, between, since, until};
 
 /// Asks for the versions of all kinds.
@@ -35,7 +37,8 @@ const fn row(key: i16, name: &'static str, flexible: i16, request: &'static [Fie
 /// Never.
 const NO: i16 = i16::MAX;
 const GROUP: &[Field] = &[all(Group)];
-const TOPICS: &[Field] = &[all(List(&[all(Topic)]))];
+/// Topics, of which the first one is told.
+const TOPICS: &[Field] = &[all(List(&[all(Topic), all(End)]))];
 /// An error, behind the time that the client was held up.
 const HELD_UP: &[Field] = &[all(Skip(4)), all(Error)];
 /// The same, where the first version did not tell the time.
@@ -51,11 +54,12 @@ pub const API: &[Api] = &[
         &[all(List(&[until(12, Topic), since(13, TopicId), all(List(&[
             all(Skip(4)), all(Error), all(Skip(8)), since(2, Skip(8)), since(5, Skip(8)), since(8, List(&[all(Skip(4)), all(Text)])), since(8, Text)]))]))]),
     row(1, "Fetch", 12,
-        &[until(14, Skip(4)), all(Skip(8)), since(3, Skip(4)), since(4, Skip(1)), since(7, Skip(8)), all(List(&[until(12, Topic), since(13, TopicId)]))],
+        &[until(14, Skip(4)), all(Skip(8)), since(3, Skip(4)), since(4, Skip(1)), since(7, Skip(4)), since(7, Epoch), all(List(&[until(12, Topic), since(13, TopicId), all(List(&[
+            all(Skip(4)), since(9, Skip(4)), all(Skip(8)), since(12, Skip(4)), since(5, Skip(8)), all(Skip(4))]))]))],
         &[since(1, Skip(4)), since(7, Error), since(7, Skip(4)), all(List(&[until(12, Topic), since(13, TopicId), all(List(&[
             all(Skip(4)), all(Error), all(Skip(8)), since(4, Skip(8)), since(5, Skip(8)), since(4, List(&[all(Skip(16))])), since(11, Skip(4)), all(Records)]))]))]),
     row(2, "ListOffsets", 6,
-        &[all(Skip(4)), since(2, Skip(1)), all(List(&[all(Topic)]))],
+        &[all(Skip(4)), since(2, Skip(1)), all(List(&[all(Topic), all(List(&[all(Skip(4)), since(4, Skip(4)), all(Skip(8)), until(0, Skip(4))]))]))],
         &[since(2, Skip(4)), all(List(&[all(Topic), all(List(&[all(Skip(4)), all(Error), until(0, Numbers(8)), since(1, Skip(16)), since(4, Skip(4))]))]))]),
     row(3, "Metadata", 9,
         &[all(List(&[since(10, TopicId), all(Topic)]))],
@@ -63,7 +67,8 @@ pub const API: &[Api] = &[
             all(Error), all(Topic), since(10, TopicId), since(1, Skip(1)), all(List(&[all(Error), all(Skip(8)), since(7, Skip(4)),
                 all(Numbers(4)), all(Numbers(4)), since(5, Numbers(4))])), since(8, Skip(4))]))]),
     row(8, "OffsetCommit", 8,
-        &[all(Group), since(1, Skip(4)), since(1, Text), since(7, Text), between(2, 4, Skip(8)), all(List(&[all(Topic)]))],
+        &[all(Group), since(1, Skip(4)), since(1, Text), since(7, Text), between(2, 4, Skip(8)), all(List(&[all(Topic), all(List(&[
+            all(Skip(12)), since(6, Skip(4)), between(1, 1, Skip(8)), all(Text)]))]))],
         &[since(3, Skip(4)), all(List(&[all(Topic), all(List(&[all(Skip(4)), all(Error)]))]))]),
     row(9, "OffsetFetch", 6,
         &[until(7, Group), until(7, List(&[all(Topic), all(Numbers(4))])), since(8, List(&[all(Group), since(9, Text), since(9, Skip(4)), all(List(&[all(Topic), all(Numbers(4))]))]))],
@@ -84,12 +89,12 @@ pub const API: &[Api] = &[
         &[since(1, Skip(4)), all(List(&[all(Topic), since(6, TopicId), all(Error), since(5, Text)]))]),
     row(21, "DeleteRecords", 2, TOPICS, &[all(Skip(4)), all(List(&[all(Topic), all(List(&[all(Skip(12)), all(Error)]))]))]),
     row(22, "InitProducerId", 2, GROUP, &[all(Skip(4)), all(Error), all(Producer)]),
-    row(23, "OffsetForLeaderEpoch", 4, &[since(3, Skip(4)), all(List(&[all(Topic)]))], &[]),
-    row(24, "AddPartitionsToTxn", 3, &[until(3, Group), until(3, Skip(10)), until(3, List(&[all(Topic)]))],
+    row(23, "OffsetForLeaderEpoch", 4, &[since(3, Skip(4)), all(List(&[all(Topic), all(List(&[all(Skip(8)), since(2, Skip(4))]))]))], &[]),
+    row(24, "AddPartitionsToTxn", 3, &[until(3, Group), until(3, Skip(10)), until(3, List(&[all(Topic), all(Numbers(4))]))],
         &[all(Skip(4)), since(4, Error), until(3, List(&[all(Topic), all(List(&[all(Skip(4)), all(Error)]))]))]),
     row(25, "AddOffsetsToTxn", 3, GROUP, HELD_UP),
     row(26, "EndTxn", 3, GROUP, HELD_UP),
-    row(28, "TxnOffsetCommit", 3, &[all(Text), all(Group), all(Skip(10)), since(3, Skip(4)), since(3, Text), since(3, Text), all(List(&[all(Topic)]))], PARTITIONS),
+    row(28, "TxnOffsetCommit", 3, &[all(Text), all(Group), all(Skip(10)), since(3, Skip(4)), since(3, Text), since(3, Text), all(List(&[all(Topic), all(List(&[all(Skip(12)), since(2, Skip(4)), all(Text)]))]))], PARTITIONS),
     row(29, "DescribeAcls", 2, &[], HELD_UP),
     row(30, "CreateAcls", 2, &[], &[all(Skip(4)), all(List(&[all(Error), all(Text)]))]),
     row(31, "DeleteAcls", 2, &[], &[all(Skip(4)), all(List(&[all(Error)]))]),

@@ -19,6 +19,8 @@ pub enum Found<'a> {
     Mechanism(&'a str),
     /// The id of a producer, given by the broker.
     Producer(i64),
+    /// The place of a Fetch in its session; 0 and less where it names all that it wants (KIP-227).
+    Epoch(i32),
 }
 
 /// What a field is.
@@ -37,7 +39,10 @@ pub enum Kind {
     Acks,
     Error,
     Producer,
+    Epoch,
     Records,
+    /// Nothing from here on is asked for.
+    End,
     /// A list of numbers of so many bytes, perhaps null.
     Numbers(usize),
     /// So many of what these fields make, perhaps null.
@@ -182,6 +187,8 @@ fn value<'a>(kind: Kind, version: i16, cursor: &mut Cursor<'a>, found: &mut dyn 
         Kind::Acks => cursor.i16().map(|acks| found(Found::Acks(acks))),
         Kind::Error => cursor.i16().map(|error| found(Found::Error(error))),
         Kind::Producer => cursor.array().map(|id| found(Found::Producer(i64::from_be_bytes(id)))),
+        Kind::Epoch => cursor.i32().map(|epoch| found(Found::Epoch(epoch))),
+        Kind::End => None,
         Kind::Records => {
             let (bytes, whole) = cursor.bytes()?;
             found(Found::Records(records(bytes)));

@@ -86,8 +86,8 @@ pub enum Body<'a> {
         flags: u32,
         /// What it says.
         document: Document<'a>,
-        /// Further documents of it: a name, and how many there are.
-        sequences: Vec<(&'a str, u64)>,
+        /// Further documents of it.
+        sequences: Vec<Sequence<'a>>,
     },
     /// A command or question in the old way.
     Query {
@@ -104,6 +104,8 @@ pub enum Body<'a> {
         cursor: i64,
         /// The first document.
         document: Document<'a>,
+        /// Documents in it.
+        items: u64,
     },
     /// A write in the old way, which nobody answers.
     Write {
@@ -123,6 +125,17 @@ pub enum Body<'a> {
     KillCursors,
 }
 
+/// Documents of a command that stand behind it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sequence<'a> {
+    /// The member of the command that they make up.
+    pub name: &'a str,
+    /// The first of them.
+    pub first: Document<'a>,
+    /// How many there are.
+    pub count: u64,
+}
+
 impl<'a> Body<'a> {
     /// Reads a message, head included, that is not packed; see [`unpack`].
     #[must_use]
@@ -138,7 +151,7 @@ impl<'a> Body<'a> {
             REPLY => {
                 let cursor = i64::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
                 let document = bytes.get(20..).and_then(Document::split).unwrap_or_default().0;
-                Self::Reply { flags: number(0)?, cursor, document }
+                Self::Reply { flags: number(0)?, cursor, document, items: number(16).unwrap_or(0).into() }
             }
             INSERT => {
                 let (namespace, rest) = cstring(bytes.get(4..)?)?;
@@ -169,7 +182,8 @@ impl<'a> Body<'a> {
                 },
                 [1, section @ ..] => match sequence(section) {
                     Some((name, documents, behind)) => {
-                        sequences.push((name, count(documents)));
+                        let first = Document::split(documents).unwrap_or_default().0;
+                        sequences.push(Sequence { name, first, count: count(documents) });
                         behind
                     }
                     None => break,
