@@ -276,7 +276,7 @@ fn what_sql_prepares_is_known_by_its_name() {
     talk.query("PREPARE s FROM 'DELETE FROM t WHERE a = ''x'' AND b = ?'").says(1, &[OK]);
     talk.query("SET @b = 1").says(1, &[OK]).query("EXECUTE S USING @b").says(1, &[b"\0\x02\0\x02\0\0\0"]);
     talk.query("DROP PREPARE s").says(1, &[OK]).query("EXECUTE s USING @b").says(1, &[b"\xff\xdb\x04#HY000Unknown"]);
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     let of =
         |row: &Exchange| format!("{} {} {} [{}] {}", row.effect.as_str(), row.method, row.collection, row.operation, row.items);
     assert_eq!(

@@ -264,7 +264,7 @@ fn what_sql_prepares_is_known_by_its_name() {
     talk.query("EXPLAIN ANALYZE EXECUTE p(4)").says("CEXPLAIN| ZI");
     talk.query("DEALLOCATE p").says("CDEALLOCATE| ZI").query("EXECUTE p(1)").says("ESERROR|C26000|| ZI");
     talk.query("DEALLOCATE ALL").says("CDEALLOCATE_ALL| ZI").query("EXECUTE q").says("ESERROR|C26000|| ZI");
-    let out = play(true, &talk.0, usize::MAX);
+    let out = play(true, &talk.0);
     let of =
         |row: &Exchange| format!("{} {} {} [{}] {}", row.effect.as_str(), row.method, row.collection, row.operation, row.items);
     let insert = "write INSERT t [insert into t values (?)] 1";
