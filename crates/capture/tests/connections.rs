@@ -1,7 +1,6 @@
 //! Connections: where one ends and the next begins, who is the client, what is spoken, and that all of it is bounded.
 
-#[path = "support/frames.rs"]
-mod frames;
+mod support;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,8 +9,9 @@ use capture::flow::{Config, Flows};
 use capture::import::parse_decode;
 use capture::net::{Decoder, Segment};
 use capture::pcap::Packet;
-use frames::{ACK, CLIENT, FIN, Host, RST, SERVER, SYN, connection, frame};
 use proptest::prelude::*;
+use support::frames::{ACK, CLIENT, FIN, Host, RST, SERVER, SYN, connection, frame};
+use support::peak_kib;
 use trace::{Exchange, Flag, Issues, Kind, Loss, TraceNs};
 use wire::Side;
 
@@ -397,10 +397,34 @@ fn connections_are_bounded_and_the_longest_idle_go_first() {
     assert_eq!(outcome.connections(), [("empty", u64::from(FLOOD)), ("http", 1)]);
     assert_eq!(outcome.lines(), ["/a - #0"], "it was given back when its connection was given up");
     // Each test runs in a process of its own; where it does not, the others are small.
-    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        assert!(peak.expect("Linux says so") < MEMORY_KIB_MAX, "{peak:?} KiB");
+    assert!(peak_kib().is_none_or(|kib| kib < MEMORY_KIB_MAX), "{:?} KiB", peak_kib());
+}
+
+/// Connections that all wait for their first bytes hold no more than 192 MiB together; the ones that have to stop waiting are counted.
+#[test]
+fn bytes_that_wait_for_holes_are_bounded_over_all_connections() {
+    const CONNECTIONS: u16 = 60;
+    const SEGMENT_BYTES: usize = 60_000;
+    const SEGMENTS: u32 = 60;
+    const MEMORY_KIB_MAX: u64 = 320 << 10;
+    let mut flows = Flows::new(Config::default());
+    let payload = vec![b'x'; SEGMENT_BYTES];
+    let to = SocketAddr::from((SERVER.address, SERVER.port)).into();
+    for port in 0..CONNECTIONS {
+        let from = SocketAddr::from((CLIENT.address, 1000 + port)).into();
+        for number in 0..=SEGMENTS {
+            // One byte is missing behind the opening.
+            let seq = if number == 0 { 1 } else { 3 + (number - 1) * SEGMENT_BYTES as u32 };
+            let payload: &[u8] = if number == 0 { &[] } else { &payload };
+            let (syn, ack) = (number == 0, None);
+            flows.segment(TraceNs(0), &Segment { from, to, seq, ack, syn, fin: false, rst: false, payload, missing_bytes: 0 });
+        }
     }
+    let (emit, _) = flows.finish();
+    let all = u64::from(CONNECTIONS) * u64::from(SEGMENTS) * SEGMENT_BYTES as u64;
+    let excess = (all - (192 << 20)).div_ceil(u64::from(SEGMENTS) * SEGMENT_BYTES as u64);
+    assert!(emit.issues.count("tcp-held-bytes-limit") >= excess, "{:?}", emit.issues);
+    assert!(peak_kib().is_none_or(|kib| kib < MEMORY_KIB_MAX), "{:?}", peak_kib());
 }
 
 proptest! {

@@ -193,6 +193,21 @@ fn endless_requests_and_lengths_are_bounded() {
     assert_eq!((out.exchanges.len(), out.issues.count("kafka-request-malformed")), (0, 1));
 }
 
+/// Metadata, version 12, with one topic more than are kept in mind: a name and an id each.
+#[test]
+fn topics_are_bounded_and_counted() {
+    let topics: u32 = (1 << 16) + 1;
+    let mut told = b"\0\0\0\0\x01\0\0\0\0\0".to_vec();
+    // The count and one, seven bits a byte.
+    told.extend([(topics + 1) as u8 | 0x80, ((topics + 1) >> 7) as u8 | 0x80, ((topics + 1) >> 14) as u8]);
+    for topic in 0..topics {
+        told.extend([&b"\0\0\x05news"[..], &(u128::from(topic) + 1).to_be_bytes(), b"\0\x01\0\0\0\0\0"].concat());
+    }
+    told.push(0);
+    let out = play_all(&[ask((3, 12), 1, b"\0\x01\0\0"), answer((3, 12), 1, &told)]);
+    assert_eq!(out.issues.count("kafka-topics-limit"), 1, "{:?}", out.issues);
+}
+
 #[test]
 fn first_bytes_decide() {
     let request = metadata(1);

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
-use trace::{Effect, Exchange, Flag, Header, Kind, Name, TraceNs, Yield};
+use trace::{Effect, Exchange, Flag, Header, Issues, Kind, Name, TraceNs, Yield};
 use wire::kafka::{Api, Found, RequestHead, api, correlation, error_name, framing, read_answer};
 use wire::length::LengthFraming;
 use wire::{Framing, Side, Start};
@@ -101,8 +101,12 @@ fn probe_name(client: &[u8]) -> Probe {
 pub(super) struct Topics(HashMap<u128, Name>);
 
 impl Topics {
-    fn learn(&mut self, id: u128, name: &Name) {
-        if id != 0 && (self.0.len() < TOPICS_MAX || self.0.contains_key(&id)) {
+    /// Keeps a name in mind, if there is room.
+    fn learn(&mut self, id: u128, name: &Name, issues: &mut Issues) {
+        if self.0.len() >= TOPICS_MAX && !self.0.contains_key(&id) {
+            return issues.add("kafka-topics-limit", || format!("more than {TOPICS_MAX} topics with an id"));
+        }
+        if id != 0 {
             self.0.insert(id, name.clone());
         }
     }
@@ -355,7 +359,7 @@ fn conclude(kind: i16, version: i16, answer: &[u8], row: &mut Exchange, out: &mu
             }
         }
         Found::Topic(name) => topic = Some(out.names.get(name)),
-        Found::TopicId(id) => topic.iter().for_each(|name| out.topics.learn(id, name)),
+        Found::TopicId(id) => topic.iter().for_each(|name| out.topics.learn(id, name, &mut out.issues)),
         Found::Records(count) => records += count,
         Found::Producer(id) => producer = Some(id),
         _ => {}

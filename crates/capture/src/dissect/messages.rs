@@ -28,7 +28,8 @@ impl Message<'_> {
     /// Notes on a row that this is its request: its size, what is wrong with it, and of `kept`, the request as it may be stored, as much as
     /// options allow.
     pub fn note_request(&self, kept: Bytes, options: &Options, row: &mut Exchange) {
-        let cut = kept.len() > options.body_bytes_max || self.flag.is_none() && (self.bytes.len() as u64) < self.wire_bytes;
+        let is_part = self.flag != Some(Flag::Gap) && (self.bytes.len() as u64) < self.wire_bytes;
+        let cut = kept.len() > options.body_bytes_max || is_part;
         let kept = kept.slice(..kept.len().min(options.body_bytes_max));
         let flags = [self.flag, cut.then_some(Flag::Truncated), (cut || self.flag.is_some()).then_some(Flag::Unreplayable)];
         flags.into_iter().flatten().for_each(|flag| row.flags.set(flag));

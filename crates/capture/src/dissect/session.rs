@@ -110,3 +110,25 @@ fn cookie<'a>(cookies: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let pairs = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     pairs.filter_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"=")).next()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_users_than_are_told_apart_are_one() {
+        let (mut issues, address) = (Issues::default(), "127.0.0.1:80".parse().expect("an address"));
+        let known = (0..SESSIONS_MAX as u64 - 1).map(|user| (User::Connection(user), (user, 1))).collect();
+        let mut sessions = Sessions { by: SessionBy::Header("user".to_owned()), known };
+        let about = Connection::new(0, address, address, true, &mut trace::Names::default());
+        let mut session_of = |user: &'static str| {
+            let headers = [Header { name: "user".into(), value: user.into() }];
+            let mut row = Exchange::default();
+            sessions.assign(&about, &mut row, Some(&headers), &mut issues);
+            (row.session, row.seq)
+        };
+        let last = SESSIONS_MAX as u64 - 1;
+        assert_eq!(["a", "b", "c", "a"].map(&mut session_of), [(last, 0), (last + 1, 0), (last + 1, 1), (last, 1)]);
+        assert_eq!(issues.count("sessions-limit"), 2);
+    }
+}

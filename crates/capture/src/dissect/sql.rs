@@ -113,15 +113,14 @@ impl<K> Default for Statements<K> {
 impl<K: Hash + Eq> Statements<K> {
     /// Keeps a statement in mind; false where all others had to be forgotten for it.
     pub fn insert(&mut self, key: K, text: Arc<Text>) -> bool {
-        let weight = |text: &Text| text.target.len() + ENTRY_BYTES;
-        self.bytes += weight(&text);
+        self.remove(&key);
+        let weight = text.target.len() + ENTRY_BYTES;
+        self.bytes += weight;
         let full = self.bytes > STATEMENTS_BYTES_MAX;
         if full {
-            (self.known, self.bytes) = (HashMap::new(), weight(&text));
+            (self.known, self.bytes) = (HashMap::new(), weight);
         }
-        if let Some(before) = self.known.insert(key, text) {
-            self.bytes = self.bytes.saturating_sub(weight(&before));
-        }
+        self.known.insert(key, text);
         !full
     }
 
@@ -170,5 +169,27 @@ impl Transactions {
 
     fn txn(&self, session: u64) -> Txn {
         Txn { name: Name::from("sql"), id: Name::from(format!("{session}-{}", self.number)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_bounded_and_those_that_are_closed_make_room() {
+        let text = |bytes: usize| {
+            let (operation, command) = (Name::default(), Name::default());
+            let target = "x".repeat(bytes).into_boxed_str();
+            Arc::new(Text { target, escaped: false, collection: None, operation, command, effect: Effect::Read, setup: false })
+        };
+        let (mut statements, large) = (Statements::default(), text(STATEMENTS_BYTES_MAX / 4));
+        assert!((0..3).all(|key| statements.insert(key, large.clone())));
+        // The same again, and one for another, weigh nothing more.
+        assert!(statements.insert(2, large.clone()));
+        statements.remove(&2);
+        assert!(statements.insert(3, large.clone()));
+        assert!(!statements.insert(4, large));
+        assert_eq!([0, 3, 4].map(|key| statements.get(&key).is_some()), [false, false, true]);
     }
 }

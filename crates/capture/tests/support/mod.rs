@@ -37,3 +37,9 @@ pub fn exchanges(path: &Path) -> Vec<Exchange> {
     }
     exchanges
 }
+
+/// Peak memory of this process, in KiB, where Linux tells it.
+pub fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
