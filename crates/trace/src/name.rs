@@ -88,17 +88,33 @@ impl PartialEq<&str> for Name {
 
 /// Gives equal texts the same allocation. Remembers at most [`NAMES_MAX`] of them; later ones are made anew each time.
 #[derive(Default)]
-pub struct Names(HashSet<Name, RandomState>);
+pub struct Names {
+    known: HashSet<Name, RandomState>,
+    /// What was asked for last, by length and last byte: the few names of each exchange are asked for over and over.
+    recent: [Name; RECENT],
+}
+
+/// Places of recent names, a power of two.
+const RECENT: usize = 32;
 
 impl Names {
     /// The shared name for `text`.
     pub fn get(&mut self, text: &str) -> Name {
-        if let Some(name) = self.0.get(text) {
+        let last = text.bytes().next_back().unwrap_or_default();
+        let place = (text.len() * 5 + usize::from(last)) % RECENT;
+        if self.recent[place] != *text {
+            self.recent[place] = self.find(text);
+        }
+        self.recent[place].clone()
+    }
+
+    fn find(&mut self, text: &str) -> Name {
+        if let Some(name) = self.known.get(text) {
             return name.clone();
         }
         let name = Name::from(text);
-        if self.0.len() < NAMES_MAX {
-            self.0.insert(name.clone());
+        if self.known.len() < NAMES_MAX {
+            self.known.insert(name.clone());
         }
         name
     }
@@ -109,5 +125,28 @@ impl Names {
             Ok(text) => (self.get(text), false),
             Err(_) => (self.get(&escape_text(bytes).0), true),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_share_their_allocation_and_others_do_not() {
+        let mut names = Names::default();
+        let texts: Vec<String> = (0..200).map(|number| format!("{number}")).chain([String::new(), "é".to_owned()]).collect();
+        for text in texts.iter().chain(&texts) {
+            let (name, again) = (names.get(text), names.get(text));
+            assert_eq!((&*name, name.as_ptr()), (text.as_str(), again.as_ptr()));
+            assert_eq!(names.find(text).as_ptr(), name.as_ptr(), "also when others were asked for since");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_escaped() {
+        let mut names = Names::default();
+        assert_eq!(names.escaped(b"a\\"), ("a\\".into(), false));
+        assert_eq!(names.escaped(b"a\xff"), ("a\\xff".into(), true));
     }
 }

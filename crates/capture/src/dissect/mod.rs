@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use trace::rules::Rules;
+use trace::rules::{KnownTargets, Rules};
 use trace::{Exchange, ExchangeLoss, Flag, Header, Issues, Kind, LostPlace, Name, Names, TraceNs};
 use wire::{Side, Start};
 
@@ -74,6 +74,7 @@ pub struct Emit {
     handover: Option<Handover>,
     sessions: Sessions,
     topics: kafka::Topics,
+    targets: KnownTargets,
 }
 
 impl Emit {

@@ -90,8 +90,11 @@ const WRITES: &[&str] = &["Out", "In", "Modify", "Mutate"];
 /// Bytes of the prefix of a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 
-/// What a call is; `None` where the request is none.
+/// What a call is; `None` where the request is none. No call is a GET.
 pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> Option<Classified<'a>> {
+    if request.method == "GET" {
+        return None;
+    }
     let content_type = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-type"))?;
     let (method, service) = segments.split_last().filter(|_| content_type.value.starts_with(b"application/grpc"))?;
     let service = match service {

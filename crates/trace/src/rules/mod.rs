@@ -14,6 +14,7 @@ mod fallback;
 mod graphql;
 mod grpc;
 mod json;
+mod known;
 pub mod sql;
 mod table;
 mod websocket;
@@ -29,6 +30,7 @@ pub use fallback::is_identifier;
 pub use grpc::call_failed;
 pub use json::Pointer;
 use json::{Ask, Found, Reading};
+pub use known::{Class, KnownTargets};
 use table::{Items, Place, Rule};
 pub use websocket::Message as WebSocketMessage;
 
@@ -133,6 +135,13 @@ impl Rules {
     #[must_use]
     pub fn rule_of(&self, method: &str, target: &str) -> Option<RuleId> {
         self.find(method, segments(path_of(target), &mut [""; SEGMENTS_MAX])).map(|(index, _)| RuleId(index))
+    }
+
+    /// Whether what a request of this rule is depends on its headers.
+    fn reads_headers(&self, rule: Option<RuleId>) -> bool {
+        let places =
+            |rule: &'_ Rule| rule.collection.iter().chain(&rule.operation).any(|place| matches!(place, Place::Header(_)));
+        rule.is_some_and(|id| places(&self.rules[id.0]))
     }
 
     /// Whether [`Rules::answer`] looks into the body, so that content codings have to be taken off first.

@@ -140,7 +140,7 @@ fn broken_bodies_leave_what_the_path_says() {
     assert_eq!((broken.ok, broken.ids), (true, None));
 }
 
-fn loaded(text: &str) -> Result<Rules> {
+pub(super) fn loaded(text: &str) -> Result<Rules> {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), text).expect("a written file");
     Rules::load(file.path())

@@ -119,18 +119,17 @@ impl Pending {
         }
         self.ended = true;
         self.exchange.request_bytes = wire_bytes;
-        self.classify(rules, &mut out.names);
+        self.classify(rules, out);
         let body = std::mem::take(&mut self.body);
         self.exchange.request = (!body.is_empty()).then(|| Bytes::from(body));
     }
 
-    fn classify(&mut self, rules: &Rules, names: &mut Names) {
+    fn classify(&mut self, rules: &Rules, out: &mut Emit) {
         let Exchange { method, target, headers, .. } = &self.exchange;
         let headers = headers.as_deref().unwrap_or_default();
-        let class = rules.classify(&HttpRequest { method, target, headers, body: &self.body });
-        let (collection, operation) = (names.get(&class.collection), names.get(&class.operation));
+        let class = out.targets.classify(rules, &HttpRequest { method, target, headers, body: &self.body }, &mut out.names);
         (self.rule, self.exchange.effect, self.exchange.items) = (class.rule, class.effect, class.items);
-        (self.exchange.collection, self.exchange.operation) = (collection, operation);
+        (self.exchange.collection, self.exchange.operation) = (class.collection, class.operation);
     }
 
     /// Whether the body of the answer has to be read.
