@@ -136,6 +136,14 @@ impl AnswerBody {
     }
 }
 
+impl AnswerBody {
+    /// As [`AnswerBody::plain`], for good.
+    #[must_use]
+    pub fn into_plain(self) -> Option<Vec<u8>> {
+        if self.coding == Coding::None { Some(self.bytes) } else { self.plain().map(Cow::into_owned) }
+    }
+}
+
 impl std::fmt::Debug for AnswerBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} bytes of an answer, {:?}", self.bytes.len(), self.coding)

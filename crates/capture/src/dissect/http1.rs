@@ -449,7 +449,7 @@ impl Http1 {
             // The conversation has not seen the answer end.
             self.talk.forget_oldest();
         }
-        request.answered(&answer, wire_bytes, done_at, &self.options, out);
+        request.answered(answer, wire_bytes, done_at, &self.options, out);
         if request.is_ended() {
             self.emit_oldest(out);
         }

@@ -84,8 +84,10 @@ impl Answer {
 
     /// The body for keeping, as far as it was gathered and without its content coding: secrets are masked in it, which a coding would
     /// hide. `None` where the coding cannot be taken off.
-    pub fn kept(&self, bytes_max: usize) -> Option<Bytes> {
-        let plain = self.body.plain()?;
-        Some(Bytes::copy_from_slice(&plain[..plain.len().min(bytes_max)]))
+    pub fn kept(self, bytes_max: usize) -> Option<Bytes> {
+        let mut plain = self.body.into_plain()?;
+        plain.truncate(bytes_max);
+        plain.shrink_to_fit();
+        Some(plain.into())
     }
 }

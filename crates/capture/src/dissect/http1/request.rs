@@ -143,7 +143,7 @@ impl Pending {
     }
 
     /// The answer is over, `wire_bytes` long; `done_at` says when, if its last byte was seen.
-    pub fn answered(&mut self, answer: &Answer, wire_bytes: u64, done_at: Option<TraceNs>, options: &Options, out: &mut Emit) {
+    pub fn answered(&mut self, answer: Answer, wire_bytes: u64, done_at: Option<TraceNs>, options: &Options, out: &mut Emit) {
         self.answered = true;
         let exchange = &mut self.exchange;
         exchange.response_bytes = self.interim_bytes + wire_bytes;

@@ -246,17 +246,19 @@ impl Stream {
             }
             None => self.wire_bytes[1],
         };
-        self.request.answered(&answer, wire_bytes, done_at, context.options, context.out);
+        let (status, whole) = (answer.status(), done_at.is_some() && !answer.has_gap());
+        let call = self.call.as_mut().filter(|call| !call.is_long_lived());
+        let target = &self.request.row().target;
+        let failed = call.is_some() && whole && answer.plain().is_some_and(|body| trace::rules::call_failed(target, &body));
+        self.request.answered(answer, wire_bytes, done_at, context.options, context.out);
         let row = self.request.row();
-        if answer.status() == 0 {
+        if status == 0 {
             (row.status, row.ok) = (None, None);
         }
-        if let Some(call) = self.call.as_mut().filter(|call| !call.is_long_lived()) {
-            let whole = done_at.is_some() && !answer.has_gap();
-            let failed = whole && answer.plain().is_some_and(|body| trace::rules::call_failed(&row.target, &body));
-            if call.conclude(row, whole, failed, &mut context.out.names) {
-                context.issue("grpc-status-missing", self.id);
-            }
+        if let Some(call) = call
+            && call.conclude(row, whole, failed, &mut context.out.names)
+        {
+            context.issue("grpc-status-missing", self.id);
         }
     }
 
