@@ -1,12 +1,15 @@
 //! Masks secrets before anything is written.
 //!
-//! Looked at are headers, the target (user information, query), and bodies that are JSON or a form; of databases, SQL texts and the values
-//! bound to their parameters. What counts as secret is decided by name. A masked value becomes a pseudonym made with a key, so equal values stay equal and the values cannot be had back without the
+//! Looked at are headers, the target (user information, query), and bodies that are JSON or a form; of databases, SQL texts, the values
+//! bound to their parameters, columns of answers, members of documents and fields of hashes. What counts as secret is decided by name. A masked value becomes a pseudonym made with a key, so equal values stay equal and the values cannot be had back without the
 //! key. Schemes, cookie names and everything around a value stay, and a body that changes its length gets the right `Content-Length`.
 //! Not looked into are bodies with a content coding and multipart forms.
 
 mod json;
+mod mongodb;
 mod names;
+mod redis;
+mod rows;
 mod sql;
 
 use std::collections::{BTreeMap, HashMap};
@@ -52,6 +55,13 @@ pub struct Redactor {
     policy: Policy,
     mask: Mask,
 }
+
+/// Masks a row of one protocol, but for its headers; whether there was anything to mask.
+type MaskRow = fn(&mut Mask, &mut Exchange) -> bool;
+
+/// The protocols whose messages hold names and values in a way of their own.
+const DATABASES: &[(&str, MaskRow)] =
+    &[("mysql", sql::of_mysql), ("postgres", sql::of_postgres), ("redis", redis::mask), ("mongodb", mongodb::mask)];
 
 /// Names of headers whose treatment is remembered; that of others is found each time.
 const HEADER_NAMES_MAX: usize = 4096;
@@ -122,8 +132,8 @@ impl Redactor {
         if self.policy == Policy::Off {
             return;
         }
-        if let Some(mask_sql) = sql::masker(&exchange.protocol) {
-            let changed = mask_sql(&mut self.mask, exchange);
+        if let Some((_, mask)) = DATABASES.iter().find(|(name, _)| *name == &*exchange.protocol) {
+            let changed = mask(&mut self.mask, exchange);
             if self.headers(exchange.headers.as_deref_mut().unwrap_or_default()) || changed {
                 exchange.flags.set(Flag::Redacted);
             }

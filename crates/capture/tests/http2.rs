@@ -262,6 +262,33 @@ fn a_unary_call_is_an_exchange_with_the_status_of_its_trailers() {
     assert_eq!((out.issues.count("grpc-status-missing"), yields), (1, vec![("grpc-message", "100 % fineü%")]));
 }
 
+/// Events are a microsecond apart: the second and the last call are given up when their time is over.
+#[test]
+fn a_client_whose_time_is_over_has_its_status() {
+    let mut talk = Talk::new();
+    let call = |talk: &mut Talk, stream: u32, timeout: &str| {
+        let lines = ":method: POST|:scheme: http|:path: /shop.Orders/Buy|content-type: application/grpc|grpc-timeout: ";
+        talk.headers(Client, stream, &format!("{lines}{timeout}"), false).message(Client, stream, "ask", false);
+    };
+    call(&mut talk, 1, "1S");
+    talk.data(Client, 1, b"", true).reset(Client, 1, 8);
+    call(&mut talk, 3, "3u");
+    talk.data(Client, 3, b"", true).reset(Client, 3, 8);
+    call(&mut talk, 5, "900n");
+    talk.message(Client, 5, "more", false).reset(Client, 5, 8);
+    let path = "/shop.Orders/Buy";
+    assert_eq!(
+        brief(&talk.play()),
+        [
+            format!("request {path} 1 - - - truncated"),
+            format!("request {path} 3 grpc:4 bad 3 truncated"),
+            format!("open {path} 5 - - -"),
+            format!("message {path} 5 - - -"),
+            format!("close {path} 5 grpc:4 bad 0 truncated"),
+        ]
+    );
+}
+
 #[test]
 fn a_server_stream_is_one_exchange_whose_answers_are_counted() {
     let mut talk = Talk::new();

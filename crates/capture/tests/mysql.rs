@@ -341,6 +341,56 @@ fn lost_requests_are_counted_and_lost_answers_flagged() {
     assert_eq!(talk.rows(), ["SELECT [SELECT a FROM t] ok ok 3 3 gap", "SELECT [SELECT 2] ok ok 1 2"]);
 }
 
+/// Some packets as one compressed packet (MySQL's source documentation, "Compression").
+fn packed(number: u8, list: &[&[u8]]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    list.iter().zip(number..).for_each(|(content, number)| push_message(number, content, &mut plain));
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, &plain).expect("it is memory");
+    let zlib = encoder.finish().expect("it is memory");
+    let shorter = zlib.len() < plain.len();
+    let (content, plain_bytes) = if shorter { (zlib, plain.len()) } else { (plain, 0) };
+    [&(content.len() as u32).to_le_bytes()[..3], &[number], &(plain_bytes as u32).to_le_bytes()[..3], &content].concat()
+}
+
+#[test]
+fn compressed_packets_are_found_again_behind_holes() {
+    let query = |text: &str| Say::Bytes(Client, packed(0, &[&[&[3], text.as_bytes()].concat()]));
+    let long = format!("SELECT {}", ["a"; 60].join(", "));
+    let wide = [&[200_u8][..], &[b'x'; 200]].concat();
+    let rows = [&ROWS[..3], &[&wide], &[EOF]].concat();
+    let answer = || Say::Bytes(Server, packed(1, &rows));
+    let lost = |say: Say| match say {
+        Say::Bytes(side, bytes) => Say::Gap(side, bytes.len() as u64),
+        other => other,
+    };
+    let mut talk = Talk::default();
+    talk.says(0, &[HELLO]).packets(Client, 1, &[&login(1 << 5, "not-a-secret")]).says(2, &[OK]);
+    talk.0.extend([query("SELECT 1"), answer(), lost(query(&long)), answer(), query(&long), answer()]);
+    talk.0.extend([query("SELECT 3"), lost(answer()), query("SELECT 4"), answer()]);
+    // Of an answer in two compressed packets, the first.
+    talk.0.extend([
+        query("SELECT 5"),
+        lost(Say::Bytes(Server, packed(1, &ROWS[..3]))),
+        Say::Bytes(Server, packed(4, &ROWS[3..])),
+    ]);
+    talk.0.extend([query("SELECT 6"), answer()]);
+    let out = play(true, &talk.0);
+    let long = format!("SELECT [{long}] ok ok 1 1");
+    assert_eq!(
+        brief(&out)[1..],
+        [
+            "SELECT [SELECT 1] ok ok 1 1",
+            &long,
+            "SELECT [SELECT 3] - - - 0 gap",
+            "SELECT [SELECT 4] ok ok 1 1",
+            "SELECT [SELECT 5] ok ok 2 2 gap",
+            "SELECT [SELECT 6] ok ok 1 1",
+        ]
+    );
+    assert_eq!((out.loss.lost, out.loss.incomplete), (1, 2));
+}
+
 #[test]
 fn a_connection_that_was_going_is_joined_at_the_next_command() {
     let mut talk = Talk::default();

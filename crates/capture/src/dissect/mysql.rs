@@ -12,8 +12,8 @@ use trace::rules::sql::Dialect;
 use trace::{Exchange, Flag, Kind, Name, TraceNs};
 use wire::Side;
 use wire::mysql::{
-    COMPRESSED_BYTES_MAX, Conversation, Event, LOGIN, OUTSTANDING_MAX, Piece, SSL_REQUEST, Said, capability, find_start,
-    is_answered, is_command, is_greeting, login, query_text, unpack,
+    COMPRESSED_BYTES_MAX, Conversation, Event, LOGIN, OUTSTANDING_MAX, Piece, SSL_REQUEST, Said, capability, find_packed,
+    find_start, is_answered, is_command, is_greeting, login, query_text, unpack,
 };
 use wire::{Hole, Step};
 
@@ -54,6 +54,8 @@ fn probe(client: &[u8], server: &[u8]) -> Probe {
 struct Half {
     /// The start of a message is looked for.
     searching: bool,
+    /// And before that, the start of a compressed packet.
+    searching_packed: bool,
     /// Nothing more can be read.
     dead: bool,
     ended: bool,
@@ -117,10 +119,10 @@ impl Dissector for Mysql {
         self.drop_held(side, out);
         self.lossy = true;
         if self.talk.compression().is_some() {
-            // Where the next compressed packet begins cannot be told.
-            self.issue("mysql-compressed-bytes-lost", out);
-            self.halves[side as usize].dead = true;
-            return self.queue.lose_answers();
+            self.issue("mysql-messages-lost", out);
+            self.on_message(side, |request| request.missed(side, Hole::Lost, missing_bytes));
+            self.lose_packed(side, at);
+            return self.release(out);
         }
         let hole = self.talk.skip(side, missing_bytes);
         self.on_message(side, |request| request.missed(side, hole, missing_bytes));
@@ -212,6 +214,15 @@ impl Mysql {
                 }
                 continue;
             };
+            if self.halves[side as usize].searching_packed {
+                let (skipped, found) = out.pass_over(find_packed(compression, rest));
+                used += skipped;
+                if !found {
+                    return used;
+                }
+                self.halves[side as usize].searching_packed = false;
+                continue;
+            }
             let Some((here, content)) = unpack(compression, rest) else { return used };
             used += here;
             self.unpacked(side, at, here as u64, content, out);
@@ -221,8 +232,7 @@ impl Mysql {
     /// The content of a compressed packet, which was so long on the wire. What a side sends in one packet is counted as of one request.
     fn unpacked(&mut self, side: Side, at: TraceNs, wire_bytes: u64, content: Result<Vec<u8>, &'static str>, out: &mut Emit) {
         let Ok(content) = content.map_err(|what| self.malformed(side, what, out)) else {
-            self.halves[side as usize].dead = true;
-            return self.queue.lose_answers();
+            return self.lose_packed(side, at);
         };
         if side == Side::Server {
             self.queue.with(Some(self.talk.oldest_open()), |request| request.row.response_bytes += wire_bytes);
@@ -356,7 +366,7 @@ impl Mysql {
             // And what comes next is the answer to this one.
             self.drop_held(Side::Server, out);
             self.talk.restart(Side::Server);
-            (self.halves[1].searching, self.halves[1].started) = (false, None);
+            (self.halves[1].searching, self.halves[1].searching_packed, self.halves[1].started) = (false, false, None);
         }
         let at = self.halves[0].started.unwrap_or_default();
         let kind = if is_answered(command) { Kind::Request } else { Kind::Message };
@@ -538,6 +548,17 @@ impl Mysql {
         self.talk.forget(number);
         for request in given_up {
             self.give_back(request, out);
+        }
+    }
+
+    /// Where the next compressed packet of one side begins is not known. A client that was amid a message has most likely not begun another.
+    fn lose_packed(&mut self, side: Side, at: TraceNs) {
+        let half = &mut self.halves[side as usize];
+        half.searching_packed = true;
+        if side == Side::Client && half.in_message {
+            (half.searching, half.started, half.in_message) = (true, None, false);
+        } else {
+            self.lose(side, at);
         }
     }
 

@@ -26,7 +26,16 @@ const ENDINGS: &[&str] = &[
     "jwt",
 ];
 /// Names with such an ending that say where to go on, not who one is.
-const NOT_SECRET: &[&str] = &["pagetoken", "nextpagetoken", "nexttoken", "continuationtoken", "synctoken", "starttoken"];
+const NOT_SECRET: &[&str] = &[
+    "pagetoken",
+    "nextpagetoken",
+    "nexttoken",
+    "continuationtoken",
+    "synctoken",
+    "starttoken",
+    "resumetoken",
+    "postbatchresumetoken",
+];
 /// Longer names are not looked at.
 const NAME_BYTES_MAX: usize = 64;
 

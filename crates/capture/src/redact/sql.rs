@@ -7,20 +7,17 @@ use trace::rules::sql::{Dialect, Prepared, Secret, prepared, secrets};
 use trace::{Exchange, Flag};
 use wire::{mysql, postgres};
 
-use super::Mask;
 use super::names::is_secret_member;
-
-/// How rows of this protocol are masked; `None` where they hold no SQL.
-pub(super) fn masker(protocol: &str) -> Option<fn(&mut Mask, &mut Exchange) -> bool> {
-    match protocol {
-        "mysql" => Some(of_mysql),
-        "postgres" => Some(of_postgres),
-        _ => None,
-    }
-}
+use super::{Mask, rows};
 
 /// Masks a row of PostgreSQL: its text, and Query, Parse and Bind messages. Whether there was anything to mask.
-fn of_postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
+pub(super) fn of_postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
+    let answer = row.response.as_ref().map(|answer| rows::of_postgres(mask, answer, &row.target));
+    let answered = take(answer, row);
+    asked_postgres(mask, row) || answered
+}
+
+fn asked_postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
     let secret_parameters = parameters(&row.target, Dialect::Postgres);
     let target = mask.text(row.target.as_bytes(), Dialect::Postgres, &[]);
     let changed = target.is_some();
@@ -43,7 +40,26 @@ fn of_postgres(mask: &mut Mask, row: &mut Exchange) -> bool {
 
 /// Masks a row of MySQL: its text, and COM_QUERY and COM_STMT_PREPARE. What is bound to secret parameters is not kept: where it stands is
 /// told by types that may have been sent long before.
-fn of_mysql(mask: &mut Mask, row: &mut Exchange) -> bool {
+pub(super) fn of_mysql(mask: &mut Mask, row: &mut Exchange) -> bool {
+    let command = row.request.as_ref().and_then(|request| request.get(mysql::HEAD_BYTES).copied());
+    let is_binary = matches!(command, None | Some(0x17 | 0xfa));
+    let answer = row.response.as_ref().filter(|_| is_binary || command == Some(3));
+    let answer = answer.map(|answer| rows::of_mysql(mask, answer, &row.target, is_binary));
+    let answered = take(answer, row);
+    asked_mysql(mask, row) || answered
+}
+
+/// Takes over what came of an answer, if anything did; whether that changed it.
+fn take(answer: Option<rows::Masked>, row: &mut Exchange) -> bool {
+    match answer {
+        None | Some(Some(None)) => return false,
+        Some(Some(Some(masked))) => row.response = Some(Bytes::from(masked)),
+        Some(None) => row.response = None,
+    }
+    true
+}
+
+fn asked_mysql(mask: &mut Mask, row: &mut Exchange) -> bool {
     let is_query =
         |request: &Bytes| mysql::messages(request).is_some_and(|all| all.iter().all(|(_, content)| content.first() == Some(&3)));
     let binds = &*row.method != "PREPARE" && !row.request.as_ref().is_some_and(is_query);

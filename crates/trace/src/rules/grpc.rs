@@ -5,6 +5,7 @@
 //! of a failure, which it does under a good status.
 
 use std::borrow::Cow;
+use std::io::Read;
 
 use super::{Classified, HttpRequest, NAME_CHARS_MAX, cut};
 use crate::Effect;
@@ -87,6 +88,8 @@ const JOINED_WRITES: &[&str] = &[
     "Reset",
 ];
 const WRITES: &[&str] = &["Out", "In", "Modify", "Mutate"];
+/// Bytes of a compressed message that are looked at.
+const INFLATED_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of the prefix of a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 
@@ -103,7 +106,8 @@ pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> O
         many => Cow::Owned(many.join("/")),
     };
     let known = SERVICES.iter().find(|known| known.name == service);
-    let message = first_message(request.body).unwrap_or_default();
+    let first = first_message(request.body).unwrap_or_default();
+    let message = &*first;
     let of_method = |fields: &[(&str, u64)]| fields.iter().find(|(name, _)| name == method).map(|(_, number)| *number);
     let collection = known.and_then(|known| name_at(message, of_method(known.collections).unwrap_or(known.collection)));
     let items = known
@@ -111,7 +115,7 @@ pub(super) fn classify<'a>(request: &HttpRequest<'a>, segments: &[&'a str]) -> O
         .map_or(1, |count| count.try_into().unwrap_or(u32::MAX));
     let effect = effect(known, &service, method);
     let operation = cut(format!("{service}/{method}").into());
-    let collection = cut(collection.map_or(service, Cow::Borrowed));
+    let collection = cut(collection.map_or(service, |name| Cow::Owned(name.to_owned())));
     Some(Classified { collection, operation, effect, items: if request.body.is_empty() { 0 } else { items }, rule: None })
 }
 
@@ -156,11 +160,25 @@ fn begins_with_word(method: &str, word: &str) -> bool {
     front.eq_ignore_ascii_case(word) && !rest.starts_with(|next: char| next.is_ascii_lowercase())
 }
 
-/// The first message of a body, as far as it is there; `None` where it is compressed.
-fn first_message(body: &[u8]) -> Option<&[u8]> {
+/// The first message of a body, as far as it is there, without the compression that its own first bytes tell: gzip, zlib (which gRPC calls
+/// deflate) or zstd. `None` where it is compressed in another way.
+fn first_message(body: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (prefix, message) = body.split_at_checked(PREFIX_BYTES)?;
     let length = u32::from_be_bytes(*prefix.last_chunk()?);
-    (prefix[0] == 0).then(|| &message[..message.len().min(length as usize)])
+    let message = &message[..message.len().min(length as usize)];
+    let mut plain = Vec::new();
+    let mut inflate = |packed: &mut dyn Read| {
+        // What is cut short is read as far as it goes.
+        let _ = packed.take(INFLATED_BYTES_MAX).read_to_end(&mut plain);
+    };
+    match message {
+        _ if prefix[0] == 0 => return Some(Cow::Borrowed(message)),
+        [0x1f, 0x8b, ..] => inflate(&mut flate2::read::GzDecoder::new(message)),
+        [0x78, ..] => inflate(&mut flate2::read::ZlibDecoder::new(message)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => inflate(&mut zstd::stream::read::Decoder::new(message).ok()?),
+        _ => return None,
+    }
+    Some(Cow::Owned(plain))
 }
 
 /// Whether the answer to a call tells of a failure though the status is good: Milvus answers with a status, or with what begins with one,
@@ -172,9 +190,9 @@ pub fn call_failed(target: &str, answer: &[u8]) -> bool {
         return false;
     }
     let Some(message) = first_message(answer) else { return false };
-    let status = match field(message, 1) {
+    let status = match field(&message, 1) {
         Some(Field::Bytes(status)) => status,
-        _ => message,
+        _ => &message,
     };
     [1, 3].into_iter().any(|code| number_at(status, code).is_some_and(|code| code != 0))
 }
@@ -281,6 +299,30 @@ mod tests {
             check("/qdrant.Points/Search", odd, "qdrant.Points", "qdrant.Points/Search", Effect::Read);
         }
     }
+
+    /// The message stands behind a flag that says that it is compressed (gRPC over HTTP2, "Compressed-Flag").
+    #[test]
+    fn compressed_messages_are_looked_into() {
+        use std::io::Write;
+        let plain = [&b"\x0a\x04docs\x12\x80\x01"[..], &[7; 128]].concat();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        (gzip.write_all(&plain).expect("it is memory"), zlib.write_all(&plain).expect("it is memory"));
+        let packed = [
+            gzip.finish().expect("it is memory"),
+            zlib.finish().expect("it is memory"),
+            zstd::encode_all(&plain[..], 1).expect("it is memory"),
+            b"\xff\x06\0\0sNaPpY".to_vec(),
+        ];
+        let headers = [Header { name: "content-type".into(), value: b"application/grpc"[..].into() }];
+        let collection = |packed: &Vec<u8>| {
+            let body = [&[1][..], &(packed.len() as u32).to_be_bytes(), packed].concat();
+            let request = HttpRequest { method: "POST", target: "/qdrant.Points/Search", headers: &headers, body: &body };
+            Rules::builtin().classify(&request).collection.into_owned()
+        };
+        assert_eq!(packed.iter().map(collection).collect::<Vec<_>>(), ["docs", "docs", "docs", "qdrant.Points"]);
+    }
+
     /// `InsertRequest.num_rows` is field 7, `SearchRequest.nq` field 12.
     #[test]
     fn milvus_says_how_many_and_whether_it_failed() {

@@ -125,3 +125,65 @@ fn value(kind: u8, bytes: &[u8]) -> Option<(Value<'_>, &[u8])> {
         _ => None,
     }
 }
+
+/// Documents that may stand in one another.
+const DEPTH_MAX: usize = 200;
+/// Types of values that are replaced: numbers, texts and bytes.
+const REPLACED: &[u8] = &[1, 2, 5, 13, 14, 16, 18];
+
+/// Appends the document at the front of `bytes`, in which texts, numbers and bytes that belong to members with a chosen name, however deep
+/// inside, are replaced by texts; what is behind it. `None` where it is not whole or too deep.
+pub(super) fn rewrite<'a>(
+    bytes: &'a [u8],
+    is_chosen: impl Fn(&str) -> bool,
+    mut replacement: impl FnMut(&[u8]) -> String,
+    out: &mut Vec<u8>,
+) -> Option<&'a [u8]> {
+    let mut rest = bytes;
+    // Where each document that is under way begins in `out`, and whether all in it is chosen.
+    let mut open = Vec::new();
+    let begin = |rest: &mut &'a [u8], open: &mut Vec<(usize, bool)>, out: &mut Vec<u8>, chosen: bool| {
+        let length = length(rest).filter(|length| *length >= 5 && *length <= rest.len() && open.len() < DEPTH_MAX)?;
+        open.push((out.len(), chosen));
+        out.extend_from_slice(&rest[..4]);
+        *rest = &rest[4..];
+        Some(length)
+    };
+    begin(&mut rest, &mut open, out, false)?;
+    while let Some((start, all_chosen)) = open.last().copied() {
+        let (kind, behind) = rest.split_first()?;
+        if *kind == 0 {
+            out.push(0);
+            let length = (out.len() - start) as u32;
+            out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+            (rest, _) = (behind, open.pop());
+            continue;
+        }
+        let (name, at_value) = cstring(behind)?;
+        let chosen = all_chosen || is_chosen(name);
+        let head = &rest[1..rest.len() - at_value.len()];
+        if matches!(kind, 3 | 4) {
+            out.push(*kind);
+            out.extend_from_slice(head);
+            rest = at_value;
+            begin(&mut rest, &mut open, out, chosen)?;
+            continue;
+        }
+        let (_, behind) = value(*kind, at_value)?;
+        let raw = &at_value[..at_value.len() - behind.len()];
+        rest = behind;
+        if chosen && REPLACED.contains(kind) {
+            let text = replacement(if *kind == 2 { &raw[4..raw.len() - 1] } else { raw });
+            out.push(2);
+            out.extend_from_slice(head);
+            out.extend_from_slice(&(text.len() as u32 + 1).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+            out.push(0);
+        } else {
+            out.push(*kind);
+            out.extend_from_slice(head);
+            out.extend_from_slice(raw);
+        }
+    }
+    Some(rest)
+}

@@ -246,6 +246,56 @@ pub fn unpack(message: &[u8]) -> Option<Cow<'_, [u8]>> {
     (plain.len() == HEAD_BYTES + length as usize).then_some(Cow::Owned(plain))
 }
 
+/// A message that is not packed, in whose documents texts, numbers and bytes of members with a chosen name are replaced by texts; `None`
+/// where it is not whole or of no known kind.
+#[must_use]
+pub fn rewritten(
+    message: &[u8],
+    is_chosen: impl Fn(&str) -> bool,
+    mut replacement: impl FnMut(&[u8]) -> String,
+) -> Option<Vec<u8>> {
+    let code = Head::parse(message)?.code;
+    let behind_name = |at: usize, more: usize| Some(message.len() - cstring(message.get(at..)?)?.1.get(more..)?.len());
+    let start = match code {
+        MSG => HEAD_BYTES + 4,
+        QUERY => behind_name(HEAD_BYTES + 4, 8)?,
+        REPLY => HEAD_BYTES + 20,
+        INSERT => behind_name(HEAD_BYTES + 4, 0)?,
+        UPDATE | DELETE => behind_name(HEAD_BYTES + 4, 4)?,
+        _ => message.len(),
+    };
+    let (mut out, mut rest) = (message.get(..start)?.to_vec(), &message[start..]);
+    if code == MSG {
+        let flags = u32::from_le_bytes(*message[HEAD_BYTES..].first_chunk()?);
+        out[HEAD_BYTES..].copy_from_slice(&(flags & !HAS_CHECKSUM).to_le_bytes());
+        rest = &rest[..rest.len().checked_sub(if flags & HAS_CHECKSUM > 0 { 4 } else { 0 })?];
+    }
+    while let Some(kind) = rest.first() {
+        if code != MSG {
+            rest = bson::rewrite(rest, &is_chosen, &mut replacement, &mut out)?;
+        } else if *kind == 0 {
+            out.push(0);
+            rest = bson::rewrite(&rest[1..], &is_chosen, &mut replacement, &mut out)?;
+        } else {
+            let (name, mut documents, behind) = sequence(&rest[1..])?;
+            out.push(1);
+            let length_at = out.len();
+            out.extend_from_slice(&[0; 4]);
+            out.extend_from_slice(name.as_bytes());
+            out.push(0);
+            while !documents.is_empty() {
+                documents = bson::rewrite(documents, &is_chosen, &mut replacement, &mut out)?;
+            }
+            let length = (out.len() - length_at) as u32;
+            out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+            rest = behind;
+        }
+    }
+    let length = out.len() as u32;
+    out[..4].copy_from_slice(&length.to_le_bytes());
+    Some(out)
+}
+
 /// Writes a command or an answer; `flags` as in [`Body::Msg`], `document` as BSON.
 pub fn push_msg(id: i32, answers: i32, flags: u32, document: &[u8], out: &mut Vec<u8>) {
     let length = (HEAD_BYTES + 5 + document.len()) as i32;

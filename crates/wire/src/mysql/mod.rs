@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 
 use crate::postgres::cut_text;
 use crate::{Hole, Malformed, Side, Step, more, step};
-pub use compressed::{COMPRESSED_BYTES_MAX, Compression, unpack};
+pub use compressed::{COMPRESSED_BYTES_MAX, Compression, find_packed, unpack};
 pub use content::{
     CURSOR_EXISTS, Cursor, Done, Failure, Greeting, IN_TRANSACTION, Login, MORE_RESULTS, capability, done, failure, greeting,
     login, query_text,

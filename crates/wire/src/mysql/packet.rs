@@ -8,7 +8,7 @@ pub const HEAD_BYTES: usize = 4;
 /// Content of a packet that another one continues.
 const FULL: u32 = 0xff_ffff;
 /// Longer packets are not believed where the beginning of one is looked for.
-const SEARCH_BYTES_MAX: usize = 1 << 20;
+pub(super) const SEARCH_BYTES_MAX: usize = 1 << 20;
 /// Packets in a row, numbered one after the other, that are sure to be some.
 const CHAIN: usize = 4;
 

@@ -170,7 +170,9 @@ impl Call {
             if self.conclude(&mut close, rows.reset.is_none(), false, &mut context.out.names) && rows.reset.is_none() {
                 context.issue("grpc-status-missing", close.stream);
             }
-            close.status = close.status.or(rows.reset);
+            if rows.reset.is_some() && close.status.is_none() {
+                (close.status, close.ok) = (rows.reset, Some(false));
+            }
         }
         flag.into_iter().for_each(|flag| close.flags.set(flag));
         context.push_part(close, rows.headers.as_deref());

@@ -1,9 +1,11 @@
 //! Header fields of HTTP/2 as a row holds them: as HTTP/1 would send them (RFC 9113 §8.3, §8.2.3).
 
 use bytes::Bytes;
-use trace::{Header, Names, escape_text};
+use trace::{Exchange, Header, Names, TraceNs, escape_text};
 use wire::grpc;
 use wire::hpack::Fields;
+
+use crate::dissect::header;
 
 /// The head of a request.
 pub(super) struct RequestHead {
@@ -75,6 +77,20 @@ impl RequestHead {
             None => self.headers.push(Header { name: "cookie".into(), value }),
         }
     }
+}
+
+/// Whether the time that a call was given (`grpc-timeout`: up to eight digits and a unit; gRPC over HTTP2, "Requests") was over, or nearly:
+/// it began before the first byte was sent.
+pub(super) fn deadline_passed(row: &Exchange, at: TraceNs) -> bool {
+    const UNITS: &[(u8, i64)] =
+        &[(b'H', 3_600_000_000_000), (b'M', 60_000_000_000), (b'S', 1_000_000_000), (b'm', 1_000_000), (b'u', 1000), (b'n', 1)];
+    let given = |value: &[u8]| {
+        let (unit, digits) = value.split_last().filter(|(_, digits)| digits.len() <= 8)?;
+        let (_, unit_ns) = UNITS.iter().find(|(known, _)| known == unit)?;
+        Some(std::str::from_utf8(digits).ok()?.parse::<i64>().ok()? * unit_ns)
+    };
+    let timeout_ns = header(row.headers.as_deref().unwrap_or_default(), "grpc-timeout").and_then(given);
+    timeout_ns.is_some_and(|timeout_ns| at - row.at >= timeout_ns / 10 * 9)
 }
 
 /// The number in a field of digits, such as `:status` and `grpc-status`; `None` where it is not there or not known.

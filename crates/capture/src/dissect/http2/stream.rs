@@ -265,8 +265,10 @@ impl Stream {
     /// One side ends the stream at once, for both.
     pub fn reset(&mut self, side: Side, code: u32, at: TraceNs, context: &mut Context<'_>) {
         let complete = self.ended[1];
+        let passed = self.call.is_some() && head::deadline_passed(self.request.row(), at);
+        let deadline = (side == Side::Client && passed).then(|| context.out.names.get(DEADLINE_EXCEEDED));
         if let Some(call) = self.call.as_mut().filter(|call| call.is_long_lived() && !complete) {
-            let status = if side == Side::Server { Some(reset_status(code, context)) } else { None };
+            let status = if side == Side::Server { Some(reset_status(code, context)) } else { deadline };
             call.reset(at, status, context);
         } else if !complete {
             let headed = self.answer.is_some();
@@ -276,6 +278,11 @@ impl Stream {
             if side == Side::Server && !headed {
                 row.status = Some(reset_status(code, context));
                 note_answer(row, at, Some(at));
+            }
+            if let Some(status) = deadline {
+                row.status = Some(status);
+                note_answer(row, at, Some(at));
+                row.ok = Some(false);
             }
             if side == Side::Server {
                 row.ok = Some(false);
@@ -340,6 +347,9 @@ impl Stream {
         }
     }
 }
+
+/// What the client says to itself when its time is over: no answer comes any more (gRPC, "Status codes").
+const DEADLINE_EXCEEDED: &str = "grpc:4";
 
 /// Bytes of a piece in its body: with the prefix, if that stands before it.
 pub(super) fn call_bytes(piece: &Piece<'_>) -> u64 {

@@ -16,7 +16,7 @@ use crate::Effect;
 pub use lex::Dialect;
 use lex::{Kind, Token, Tokens};
 pub use prepared::{Prepared, prepared};
-pub use secret::{Secret, secrets};
+pub use secret::{Secret, asks_for, secrets};
 
 /// Tokens of a text that are looked at, the rows behind the first one of VALUES not counted.
 const TOKENS_MAX: usize = 4096;

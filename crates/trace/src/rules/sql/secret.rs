@@ -65,6 +65,19 @@ pub fn secrets(text: &str, dialect: Dialect, is_secret: impl Fn(&[u8]) -> bool) 
     search.found
 }
 
+/// Whether what a text gives may hold secrets, as far as the names in it tell: it names one, or asks for all columns.
+pub fn asks_for(text: &str, dialect: Dialect, is_secret: impl Fn(&[u8]) -> bool) -> bool {
+    const NAMING: &[&str] = &["select", "with", "insert", "update", "delete", "values", "show", "explain"];
+    let tokens: Vec<Token<'_>> = Tokens::new(text, dialect).collect();
+    let names_secret = |token: &Token<'_>| {
+        matches!(token.kind, Kind::Word | Kind::Quoted) && is_secret(token.text.trim_matches(['"', '`']).as_bytes())
+    };
+    let all = |pair: &[Token<'_>]| pair[1].is_mark("*") && !pair[0].is_mark("(");
+    let names_columns = tokens.first().is_some_and(|first| NAMING.iter().any(|word| first.is(word)))
+        || tokens.first().is_some_and(|first| first.is("copy")) && tokens.iter().any(|token| token.is_mark("("));
+    !names_columns || tokens.iter().any(names_secret) || tokens.windows(2).any(all)
+}
+
 impl<F: Fn(&[u8]) -> bool> Search<F> {
     fn token(&mut self, token: &Token<'_>) {
         match token.kind {
