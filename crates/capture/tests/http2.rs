@@ -11,6 +11,7 @@ use wire::Side::{self, Client, Server};
 use wire::grpc::push_message;
 use wire::hpack::{Encoder, Field};
 use wire::http2::{FRAME_BYTES_DEFAULT, PREFACE, push_data, push_headers, push_reset, push_settings};
+use wire::websocket::{MessageKind, push_message as push_ws};
 
 /// Both sides of a connection with their tables.
 #[derive(Default)]
@@ -219,6 +220,53 @@ fn a_frame_shorter_than_its_padding_is_passed_over() {
     let out = talk.play();
     assert_eq!(brief(&out), ["request /b 3 - - -"]);
     assert_eq!((out.issues.count("http2-malformed-frame"), out.undecoded_bytes), (1, 11));
+}
+
+/// A CONNECT for another protocol (RFC 8441, section 5.1), beside other streams of the connection.
+#[test]
+fn a_websocket_in_a_stream_has_rows_by_message() {
+    let frame = |side: Side, text: &str| {
+        let mut out = Vec::new();
+        push_ws(MessageKind::Text, false, (side == Client).then_some([1, 2, 3, 4]), text.as_bytes(), &mut out);
+        out
+    };
+    let connect = |talk: &mut Talk, stream: u32| {
+        let lines = ":method: CONNECT|:protocol: websocket|:scheme: http|:path: /chat|:authority: a:80|sec-websocket-version: 13";
+        talk.headers(Client, stream, lines, false);
+    };
+    let mut talk = Talk::new();
+    connect(&mut talk, 1);
+    talk.headers(Server, 1, ":status: 200|sec-websocket-protocol: chat.v1", false).get(3, "/a");
+    talk.data(Client, 1, &frame(Client, "one"), false).headers(Server, 3, ":status: 204", true);
+    let answer = frame(Server, "two");
+    talk.data(Server, 1, &answer[..2], false).data(Server, 1, &answer[2..], false).data(Server, 1, &frame(Server, "news"), false);
+    // Close frames with the code 1000.
+    talk.data(Client, 1, &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8], true).data(Server, 1, &[0x88, 2, 3, 0xe8], true);
+    connect(&mut talk, 5);
+    talk.headers(Server, 5, ":status: 403", true).data(Client, 5, b"", true);
+    connect(&mut talk, 7);
+    talk.headers(Server, 7, ":status: 200", false).data(Client, 7, &frame(Client, "late"), false).reset(Server, 7, 8);
+    let out = talk.play();
+    assert_eq!(
+        brief(&out),
+        [
+            "open /chat 1 200 ok 1 setup+unreplayable",
+            "request /a 3 204 ok 2",
+            "message /chat 1 - ok 3",
+            "push /chat 1 - ok 0",
+            "close /chat 1 ws:1000 ok 1",
+            "request /chat 5 403 bad 1 unreplayable",
+            "open /chat 7 200 ok 1 setup+unreplayable",
+            "message /chat 7 - - -",
+            "close /chat 7 ws:1006 bad - ",
+        ]
+        .map(str::trim_end)
+    );
+    let yields: Vec<_> = out.exchanges[0].yields.iter().map(|found| (found.name.as_str(), &*found.value)).collect();
+    assert_eq!(yields, [("sec-websocket-protocol", "chat.v1")]);
+    assert_eq!((out.exchanges[2].protocol.as_str(), out.exchanges[2].version.as_str()), ("websocket", "13"));
+    check_rows(&out);
+    assert!(out.undecoded_bytes == 0 && out.issues.is_empty(), "{:?}", out.issues);
 }
 
 #[test]

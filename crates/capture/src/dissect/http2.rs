@@ -106,7 +106,7 @@ impl Dissector for Http2 {
         match self.talk.skip(side, missing_bytes) {
             Hole::Inside { stream, end } => {
                 self.on_stream(stream, out, |stream, context| {
-                    stream.hole(side, missing_bytes);
+                    stream.hole(side, at, missing_bytes, context);
                     if end {
                         stream.end(side, at, false, context);
                     }

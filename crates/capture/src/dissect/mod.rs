@@ -175,6 +175,8 @@ pub struct Connection {
     pub endpoint: Name,
     /// Whether the beginning of what is spoken was captured; if not, the first bytes may lie anywhere in a message.
     pub from_start: bool,
+    /// The stream of its rows, for a protocol that has the connection for itself within another's stream.
+    pub stream: u64,
     /// Rows made so far.
     pub rows: u32,
     /// The request by which another protocol ended in this one. Whoever finds it takes and pushes it, as it is or with its answer in the
@@ -187,14 +189,21 @@ impl Connection {
     #[must_use]
     pub fn new(session: u64, client: SocketAddr, server: SocketAddr, from_start: bool, names: &mut Names) -> Self {
         let endpoint = names.get(&server.to_string());
-        Self { session, client, server, endpoint, from_start, rows: 0, upgrade: None }
+        Self { session, client, server, endpoint, from_start, stream: 0, rows: 0, upgrade: None }
     }
 
     /// The next row, with what all rows of a connection share: its session and place in it, its server, and whether recording began later
     /// than the connection. `at` is its first byte.
     pub fn row(&mut self, kind: Kind, at: TraceNs) -> Exchange {
-        let mut row =
-            Exchange { at, kind, session: self.session, seq: self.rows, endpoint: self.endpoint.clone(), ..Exchange::default() };
+        let mut row = Exchange {
+            at,
+            kind,
+            session: self.session,
+            seq: self.rows,
+            stream: self.stream,
+            endpoint: self.endpoint.clone(),
+            ..Exchange::default()
+        };
         if !self.from_start {
             row.flags.set(Flag::MidConnection);
         }

@@ -1,4 +1,5 @@
-//! WebSocket: the messages on a connection that an HTTP/1.1 request changed, or that was going already. Its rows are
+//! WebSocket: the messages on a connection that an HTTP/1.1 request changed, or that was going already, or in a stream of HTTP/2 that
+//! a CONNECT opened for it. Its rows are
 //!
 //! - `open`: the request that asked for the change, with its answer,
 //! - `message`: a message of the client, with the server's answer if there is one (see [`rows`]),
@@ -32,6 +33,24 @@ const HELD_BYTES_MAX: usize = 128 << 10;
 /// Sides of connections, of an import, whose messages may refer to those before; each takes some 45 KiB. Compressed messages of further ones
 /// are not read.
 pub const INFLATERS_MAX: usize = 2048;
+
+/// A WebSocket in one stream of a connection (RFC 8441), whose rows are numbered among the others of the connection.
+pub(super) struct Tunnel(WebSocket);
+
+impl Tunnel {
+    /// Begun in this stream by a request with its answer.
+    pub fn new(about: &Connection, stream: u64, upgrade: Upgrade, options: &Options) -> Self {
+        let about = Connection { stream, upgrade: Some(Box::new(upgrade)), ..about.clone() };
+        Self(WebSocket::new(&about, options))
+    }
+
+    /// Lets the dissector take something in.
+    pub fn with(&mut self, about: &mut Connection, act: impl FnOnce(&mut dyn Dissector)) {
+        self.0.about.rows = about.rows;
+        act(&mut self.0);
+        about.rows = self.0.about.rows;
+    }
+}
 
 /// Without a handshake, only whole frames beyond doubt.
 fn probe(client: &[u8], server: &[u8]) -> Probe {

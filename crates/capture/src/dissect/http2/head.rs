@@ -17,8 +17,8 @@ pub(super) struct RequestHead {
     pub headers: Vec<Header>,
     /// A method, target or name had to be escaped.
     pub escaped: bool,
-    /// Another protocol in a stream (RFC 8441), which has no equal in HTTP/1.
-    pub other_protocol: bool,
+    /// Another protocol in a stream (RFC 8441), which has no equal in HTTP/1; empty where there is none.
+    pub protocol: Box<str>,
     /// A gRPC call.
     pub is_call: bool,
 }
@@ -31,7 +31,7 @@ pub(super) fn request(fields: Fields, names: &mut Names) -> RequestHead {
         target: Box::default(),
         headers: Vec::with_capacity(fields.places.len()),
         escaped: false,
-        other_protocol: false,
+        protocol: Box::default(),
         is_call,
     };
     let mut start = 0;
@@ -54,7 +54,7 @@ impl RequestHead {
             b":method" => self.method = self.text(&value),
             b":path" => self.target = self.text(&value),
             b":authority" => self.headers.insert(0, Header { name: "host".into(), value }),
-            b":protocol" => self.other_protocol = true,
+            b":protocol" => self.protocol = self.text(&value),
             b"" | [b':', ..] => {}
             b"cookie" => self.cookie(value),
             _ => {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use trace::{Coding, Exchange, Flag, Header, Kind, Name, TraceNs};
 use wire::Side;
 use wire::grpc::{self, Piece};
+use wire::hpack::Fields;
 use wire::http2::{Headers, error_name};
 
 use super::Frame;
@@ -11,7 +12,8 @@ use super::call::Call;
 use super::head::{self, RequestHead};
 use crate::dissect::http1::answer::Answer;
 use crate::dissect::http1::request::Pending;
-use crate::dissect::{Connection, Emit, Options, note_answer};
+use crate::dissect::websocket::Tunnel;
+use crate::dissect::{Connection, Dissector, Emit, Options, Upgrade, note_answer};
 
 /// What streams of a connection share.
 pub(super) struct Context<'a> {
@@ -51,6 +53,12 @@ pub(super) struct Stream {
     ended: [bool; 2],
     /// What beside requests and answers is known of a gRPC call.
     call: Option<Call>,
+    /// A WebSocket was asked for, and what came of that.
+    asks_tunnel: bool,
+    tunnel: Option<Box<Tunnel>>,
+    /// Framing of client and server was lost since it was last told.
+    tunnel_lost: [bool; 2],
+    last_at: TraceNs,
 }
 
 impl Stream {
@@ -61,6 +69,7 @@ impl Stream {
         let unknown = headers.fields.unknown > 0 || headers.fields.cut;
         let head = head::request(headers.fields, &mut context.out.names);
         let is_call = head.is_call;
+        let asks_tunnel = head.protocol.eq_ignore_ascii_case("websocket");
         let mut exchange = exchange(context, kind, frame.started, head);
         if unknown {
             exchange.flags.set(Flag::Gap);
@@ -76,6 +85,10 @@ impl Stream {
             wire_bytes: [frame.wire_bytes, 0],
             ended: [false; 2],
             call,
+            asks_tunnel,
+            tunnel: None,
+            tunnel_lost: [false; 2],
+            last_at: frame.at,
         };
         if let Some(call) = &mut stream.call {
             call.head_bytes[0] = frame.wire_bytes;
@@ -99,6 +112,10 @@ impl Stream {
             wire_bytes,
             ended: [true, false],
             call: None,
+            asks_tunnel: false,
+            tunnel: None,
+            tunnel_lost: [false; 2],
+            last_at: TraceNs(0),
         }
     }
 
@@ -141,12 +158,45 @@ impl Stream {
             self.answered(Some(frame.at), context);
             self.push_open(context);
         }
+        if self.asks_tunnel && (200..300).contains(&status) {
+            self.open_tunnel(frame.at, fields.clone(), context);
+        }
+    }
+
+    /// The request becomes the opening of a WebSocket.
+    fn open_tunnel(&mut self, at: TraceNs, answer: Fields, context: &mut Context<'_>) {
+        self.request.end(self.wire_bytes[0], None, &context.options.rules, context.out);
+        self.answered(Some(at), context);
+        let answer_headers = head::request(answer, &mut context.out.names).headers;
+        let upgrade = Upgrade { exchange: self.request.row().clone(), answer_headers };
+        self.tunnel = Some(Box::new(Tunnel::new(context.about, self.id, upgrade, context.options)));
+    }
+
+    /// Lets the WebSocket in the stream take something in; false where there is none.
+    fn on_tunnel(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut dyn Dissector, &mut Emit)) -> bool {
+        let Some(tunnel) = &mut self.tunnel else { return false };
+        tunnel.with(context.about, |dissector| act(dissector, context.out));
+        true
     }
 
     /// A part of a body.
     pub fn data(&mut self, frame: Frame, part: &[u8], end: bool, context: &mut Context<'_>) {
         self.wire_bytes[frame.side as usize] += frame.wire_bytes;
         if self.ended[frame.side as usize] {
+            return;
+        }
+        self.last_at = frame.at;
+        let was_lost = std::mem::take(&mut self.tunnel_lost[frame.side as usize]);
+        let in_tunnel = self.on_tunnel(context, |tunnel, out| {
+            if was_lost {
+                tunnel.gap(frame.side, frame.at, u64::MAX, out);
+            }
+            tunnel.bytes(frame.side, frame.at, part, out);
+        });
+        if in_tunnel {
+            if end {
+                self.end(frame.side, frame.at, true, context);
+            }
             return;
         }
         match (&mut self.call, frame.side) {
@@ -224,6 +274,10 @@ impl Stream {
         if std::mem::replace(&mut self.ended[side as usize], true) {
             return;
         }
+        self.last_at = at;
+        if self.on_tunnel(context, |tunnel, out| tunnel.end(side, at, out)) {
+            return;
+        }
         if let Some(call) = self.call.as_mut().filter(|call| call.is_long_lived()) {
             return call.end(side, at, seen, context);
         }
@@ -264,6 +318,11 @@ impl Stream {
 
     /// One side ends the stream at once, for both.
     pub fn reset(&mut self, side: Side, code: u32, at: TraceNs, context: &mut Context<'_>) {
+        let ends = |tunnel: &mut dyn Dissector, out: &mut Emit| tunnel.end(side, at, out);
+        if self.on_tunnel(context, ends) {
+            self.ended = [true, true];
+            return;
+        }
         let complete = self.ended[1];
         let passed = self.call.is_some() && head::deadline_passed(self.request.row(), at);
         let deadline = (side == Side::Client && passed).then(|| context.out.names.get(DEADLINE_EXCEEDED));
@@ -295,8 +354,11 @@ impl Stream {
     }
 
     /// Bytes inside a frame of data were not captured.
-    pub fn hole(&mut self, side: Side, missing: u64) {
+    pub fn hole(&mut self, side: Side, at: TraceNs, missing: u64, context: &mut Context<'_>) {
         self.wire_bytes[side as usize] += missing;
+        if self.on_tunnel(context, |tunnel, out| tunnel.gap(side, at, missing, out)) {
+            return;
+        }
         if let Some(call) = &mut self.call {
             call.messages[side as usize].skip(missing);
         }
@@ -305,7 +367,8 @@ impl Stream {
 
     /// Framing of one side was lost: something of this stream may have been.
     pub fn lost(&mut self, side: Side) {
-        if !self.ended[side as usize] {
+        self.tunnel_lost[side as usize] |= self.tunnel.is_some();
+        if !self.ended[side as usize] && self.tunnel.is_none() {
             self.call.iter_mut().for_each(|call| call.messages[side as usize].lose());
             if side == Side::Server && !self.headed {
                 self.unheard = true;
@@ -328,6 +391,10 @@ impl Stream {
 
     /// Gives everything back; `flag` says why it is not whole, if it is not.
     pub fn finish(mut self, flag: Option<Flag>, context: &mut Context<'_>) {
+        let at = self.last_at;
+        if self.on_tunnel(context, |tunnel, out| tunnel.finish(at, out)) {
+            return;
+        }
         if self.unheard && !self.headed {
             self.request.flag(Flag::Gap);
         }
@@ -370,7 +437,7 @@ fn exchange(context: &mut Context<'_>, kind: Kind, at: TraceNs, head: RequestHea
     if head.escaped {
         exchange.flags.set(Flag::Escaped);
     }
-    if exchange.method.is_empty() || exchange.target.is_empty() || head.other_protocol || exchange.method == "CONNECT" {
+    if exchange.method.is_empty() || exchange.target.is_empty() || !head.protocol.is_empty() || exchange.method == "CONNECT" {
         exchange.flags.set(Flag::Unreplayable);
     }
     exchange
