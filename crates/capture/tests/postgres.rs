@@ -255,6 +255,18 @@ fn what_is_prepared_is_known_by_its_name() {
 
 /// PREPARE and Parse, EXECUTE and Bind have their names in common (PostgreSQL's manual, PREPARE).
 #[test]
+fn rows_are_counted_where_the_server_does_not_and_a_commit_may_roll_back() {
+    let mut talk = Talk::new();
+    talk.query("SHOW all").says("T|| D|| D|| D|| CSHOW| ZI").query("SELECT 1").says("T|| D|| CSELECT_1| ZI");
+    talk.query("BEGIN").says("CBEGIN| ZT").query("SELECT x").says("ESERROR|C42703|| ZE").query("COMMIT").says("CROLLBACK| ZI");
+    talk.query("BEGIN").says("CBEGIN| ZT").query("ROLLBACK").says("CROLLBACK| ZI");
+    let out = play(true, &talk.0);
+    assert_eq!(out.exchanges[1..3].iter().map(|row| row.items).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(talk.rows()[4], "COMMIT [COMMIT] ROLLBACK bad 1 5-1");
+    assert_eq!(talk.rows()[6], "ROLLBACK [ROLLBACK] ROLLBACK ok 1 5-2");
+}
+
+#[test]
 fn what_sql_prepares_is_known_by_its_name() {
     let mut talk = Talk::new();
     talk.query("PREPARE p (int) AS INSERT INTO t VALUES ($1)").says("CPREPARE| ZI");

@@ -68,6 +68,8 @@ fn chroma() {
     let long = "/api/v2/tenants/t/databases/d/collections/c/query";
     check("POST", long, query, ("c", "POST /api/v2/tenants/{}/databases/{}/collections/{}/query", Read, 2));
     check("POST", "/api/v1/collections/c/upsert", r#"{"ids":["a","b"]}"#, ("c", "POST /api/v1/collections/{}/upsert", Write, 2));
+    check("GET", "/api/v2/tenants/acme/databases/d1", "", ("chroma", "GET /api/v2/tenants/{}/databases/{}", Read, 0));
+    check("POST", "/api/v2/tenants/acme/databases", r#"{"name":"d2"}"#, ("d2", "POST /api/v2/tenants/{}/databases", Admin, 0));
     check("POST", "/api/v1/collections", r#"{"name":"new"}"#, ("new", "POST /api/v1/collections", Admin, 0));
     assert_eq!(answer("POST", long, 200, r#"{"ids":[["a","b"],["c"]]}"#).ids, Some(vec!["a".into(), "b".into(), "c".into()]));
 }

@@ -24,6 +24,8 @@ pub(super) struct Asked {
     pub tags: Vec<u8>,
     /// A transaction was committed by it.
     pub commits: bool,
+    /// Rows that the server has given since it said what it has done.
+    pub given: u64,
 }
 
 impl Pending {
@@ -64,6 +66,7 @@ impl Pending {
         if matches!(piece.tag, b'D' | b'd') {
             self.answer.digest(piece.part);
         }
+        self.own.given += u64::from(piece.tag == b'D' && piece.starts());
         // What a server says while a session begins is of the exchange of secrets.
         if self.own.session.is_none() {
             let head = |out: &mut Vec<u8>| {
@@ -101,9 +104,13 @@ impl Pending {
     fn completed(&mut self, content: &[u8], names: &mut Names) {
         let tag = CommandTag::read(content);
         self.answer.digest(content);
-        self.answer.note_status(names.get(tag.command), true);
+        // A COMMIT behind an error rolls back.
+        let asked = self.text.as_ref().map_or("", |text| text.subject().1);
+        self.answer.note_status(names.get(tag.command), tag.command != "ROLLBACK" || !matches!(asked, "COMMIT" | "END"));
         self.own.commits |= tag.command == "COMMIT";
-        tag.rows.into_iter().for_each(|rows| self.answer.count(rows));
+        // SHOW and EXPLAIN do not say how many rows they have given.
+        let given = std::mem::take(&mut self.own.given);
+        tag.rows.or((given > 0).then_some(given)).into_iter().for_each(|rows| self.answer.count(rows));
     }
 
     /// What the server says of the session: how one has to say who one is, what it is, and the number by which a request of it can be

@@ -494,6 +494,7 @@ impl Redis {
         if odd {
             row.flags.set(Flag::Escaped);
         }
+        row.effect = trace::Effect::Control;
         message.note_answer(&self.options, &mut row);
         row.ok = Some(true);
         out.push(&self.about, row);

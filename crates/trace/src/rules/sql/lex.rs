@@ -103,7 +103,7 @@ impl<'a> Tokens<'a> {
                 }
             },
             b':' if rest.starts_with(b"::") || rest.starts_with(b":=") => (Kind::Mark, 2),
-            first if is_operator(first) => (Kind::Mark, operator(rest)),
+            first if is_operator(first) => (Kind::Mark, operator(rest, my)),
             _ => (Kind::Mark, 1),
         })
     }
@@ -214,9 +214,14 @@ fn number(rest: &[u8]) -> usize {
     at
 }
 
-/// Bytes of an operator: a sign at its end belongs to what follows it, and a comment ends it.
-fn operator(rest: &[u8]) -> usize {
-    let run = rest.iter().take_while(|byte| is_operator(**byte)).count();
+/// Bytes of an operator: a sign at its end belongs to what follows it, and a comment ends it. In MySQL, `?` is a parameter and `@` begins
+/// a variable.
+fn operator(rest: &[u8], my: bool) -> usize {
+    let begins_value = |byte: u8| my && matches!(byte, b'?' | b'@');
+    let run = match rest {
+        [b'@', rest @ ..] if my => 1 + usize::from(rest.first() == Some(&b'@')),
+        _ => rest.iter().take_while(|byte| is_operator(**byte) && !begins_value(**byte)).count(),
+    };
     let comment = rest[..run].windows(2).position(|pair| pair == b"--" || pair == b"/*").unwrap_or(run);
     let mut run = comment.max(1);
     while run > 1 && matches!(rest[run - 1], b'+' | b'-') {

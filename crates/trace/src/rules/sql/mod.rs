@@ -127,6 +127,9 @@ const INSIDES: &[&str] = &[
 ];
 /// Statements that say how another one would be executed.
 const EXPLAINS: &[&str] = &["explain", "describe", "desc"];
+/// First and second words of what a replica of MySQL is told.
+const REPLICATES: &[&str] = &["start", "stop", "reset", "change"];
+const REPLICATION: &[&str] = &["slave", "replica", "master", "all", "group_replication", "replication", "binary"];
 /// Words of a SET that is not only for the session.
 const SERVER_WIDE: &[&str] = &["global", "persist", "persist_only", "password"];
 /// Words between a command and what it names.
@@ -380,6 +383,10 @@ impl<'t, 'a> Statement<'t, 'a> {
             self.effect = self.inside().map_or(Effect::Write, |inside| inside.effect);
         } else if self.begins("drop") && self.tokens.get(1).is_some_and(|token| token.is("prepare")) {
             (self.effect, self.names) = (Effect::Control, Names::Nothing);
+        } else if REPLICATES.iter().any(|word| self.begins(word))
+            && self.tokens.get(1).is_some_and(|token| REPLICATION.iter().any(|word| token.is(word)))
+        {
+            self.effect = Effect::Admin;
         } else if self.begins("set") && self.tokens.iter().any(|token| SERVER_WIDE.iter().any(|word| token.is(word))) {
             self.effect = Effect::Admin;
         }

@@ -62,6 +62,8 @@ fn servers_read_quotes_and_comments_in_their_way() {
     assert_eq!(read("SELECT 1 # comment", my), "select ?");
     assert_eq!(read("/*!40101 SET NAMES utf8 */", my), "set names utf8");
     assert_eq!(read("SELECT 5--1", my), "select ? - ?");
+    assert_eq!(read("SELECT * FROM t WHERE a=? AND b=-1 AND c=@d", my), "select * from t where a = ? and b = ? and c = @d");
+    assert_eq!(read("SELECT a@>b, c?'d' FROM t", pg), "select a @> b, c ? ? from t");
     assert_eq!(read("SELECT _utf8'x', N'y', X'00', @@version", my), "select ?, ?, ?, @@version");
     assert_eq!(sql(r#"SELECT * FROM "Big"."Table""#, pg).collection.as_deref(), Some("Big.Table"));
     assert_eq!(sql("SELECT * FROM Shop.Orders", pg).collection.as_deref(), Some("shop.orders"));
@@ -148,6 +150,9 @@ fn what_may_write_is_no_read() {
         "SELECT my_function(1)",
         "SET GLOBAL x = 1",
         "SET @@global.x = 1",
+        "START SLAVE",
+        "STOP REPLICA",
+        "RESET MASTER",
         "LOAD DATA INFILE 'x' INTO TABLE t",
     ] {
         let read = sql(text, Dialect::Mysql);
