@@ -368,6 +368,28 @@ fn our_capture_is_as_the_clients_saw_it() {
     assert!(!text.contains("not-a-secret") && text.contains("redacted-"));
 }
 
+/// What the client of two WebSockets in streams of one HTTP/2 connection sent and received (see the capture's README).
+#[test]
+fn streams_of_http2_are_as_their_client_saw_them() {
+    let case = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures/websocket/hypercorn-http2");
+    let expect = std::fs::read_to_string(case.join("expect.json")).expect("it is committed");
+    let expect: serde_json::Value = serde_json::from_str(&expect).expect("it is JSON");
+    let options = ImportOptions { keep_responses: true, ..ImportOptions::default() };
+    let (meta, rows) = import_all(&[case.join("capture.pcap")], &options);
+    let text = |row: &Exchange, body: &Option<bytes::Bytes>| {
+        serde_json::json!([row.stream, String::from_utf8_lossy(body.as_deref().unwrap_or_default())])
+    };
+    let of = |kinds: &[Kind]| rows.iter().filter(|row| kinds.contains(&row.kind)).collect::<Vec<_>>();
+    let sent: Vec<_> = of(&[Kind::Message]).into_iter().map(|row| text(row, &row.request)).collect();
+    let received: Vec<_> = of(&[Kind::Message, Kind::Push]).into_iter().map(|row| text(row, &row.response)).collect();
+    assert_eq!((serde_json::json!(sent), serde_json::json!(received)), (expect["sent"].clone(), expect["received"].clone()));
+    let opened: Vec<_> = of(&[Kind::Open]).into_iter().map(|row| (&*row.target, &*row.yields[0].value)).collect();
+    assert_eq!(opened, [("/chat", expect["agreed"][0].as_str().unwrap()), ("/echo", expect["agreed"][1].as_str().unwrap())]);
+    let others: Vec<_> = of(&[Kind::Request, Kind::Close]).into_iter().map(|row| (row.stream, row.status.as_deref())).collect();
+    assert_eq!(others, [(5, Some("204")), (1, Some("ws:1000")), (3, Some("ws:1000"))]);
+    assert_eq!((meta.issues.len(), meta.loss.expect("an account").exchanges.lost), (0, 0));
+}
+
 /// From tshark: what each frame holds, and when it was captured.
 #[test]
 fn the_corpus_has_its_messages() {
