@@ -374,7 +374,8 @@ fn streams_of_http2_are_as_their_client_saw_them() {
     let case = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures/websocket/hypercorn-http2");
     let expect = std::fs::read_to_string(case.join("expect.json")).expect("it is committed");
     let expect: serde_json::Value = serde_json::from_str(&expect).expect("it is JSON");
-    let options = ImportOptions { keep_responses: true, ..ImportOptions::default() };
+    let dissect = capture::dissect::Options { keep_responses: true, ..Default::default() };
+    let options = ImportOptions { dissect, ..ImportOptions::default() };
     let (meta, rows) = import_all(&[case.join("capture.pcap")], &options);
     let text = |row: &Exchange, body: &Option<bytes::Bytes>| {
         serde_json::json!([row.stream, String::from_utf8_lossy(body.as_deref().unwrap_or_default())])

@@ -383,16 +383,21 @@ impl<'t, 'a> Statement<'t, 'a> {
             self.effect = self.inside().map_or(Effect::Write, |inside| inside.effect);
         } else if self.begins("drop") && self.tokens.get(1).is_some_and(|token| token.is("prepare")) {
             (self.effect, self.names) = (Effect::Control, Names::Nothing);
-        } else if REPLICATES.iter().any(|word| self.begins(word))
-            && self.tokens.get(1).is_some_and(|token| REPLICATION.iter().any(|word| token.is(word)))
-        {
-            self.effect = Effect::Admin;
-        } else if self.begins("set") && self.tokens.iter().any(|token| SERVER_WIDE.iter().any(|word| token.is(word))) {
+        } else if self.is_of_server() {
             self.effect = Effect::Admin;
         }
         if self.effect == Effect::Read {
             self.effect = self.effect_of_reading();
         }
+    }
+
+    /// Whether it tells the server what it shall do from now on: a SET that is not only for the session, or what a replica is told.
+    fn is_of_server(&self) -> bool {
+        let has_any = |words: &[&str]| words.iter().any(|word| self.has(word));
+        let begins_any = |words: &[&str]| words.iter().any(|word| self.begins(word));
+        let second = self.tokens.get(1);
+        let replicates = second.is_some_and(|token| REPLICATION.iter().any(|word| token.is(word)));
+        begins_any(REPLICATES) && replicates || self.begins("set") && has_any(SERVER_WIDE)
     }
 
     /// The main statement behind WITH; it writes, too, if one inside WITH does.
