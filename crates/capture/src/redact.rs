@@ -134,13 +134,15 @@ impl Redactor {
         }
         if let Some((_, mask)) = DATABASES.iter().find(|(name, _)| *name == &*exchange.protocol) {
             let changed = mask(&mut self.mask, exchange);
-            if self.headers(exchange.headers.as_deref_mut().unwrap_or_default()) || changed {
+            let yielded = self.mask.yields(exchange);
+            if self.headers(exchange.headers.as_deref_mut().unwrap_or_default()) || changed || yielded {
                 exchange.flags.set(Flag::Redacted);
             }
             return;
         }
         let form = is_form(exchange.headers.as_deref().unwrap_or_default());
         let mut changed = self.headers(exchange.headers.as_deref_mut().unwrap_or_default());
+        changed |= self.mask.yields(exchange);
         if let Some(target) = self.mask.url(exchange.target.as_bytes()) {
             exchange.target = String::from_utf8_lossy(&target).into();
             changed = true;
@@ -172,6 +174,13 @@ impl Redactor {
 }
 
 impl Mask {
+    /// Masks what later requests may carry, of a JSON text, and has a secret name.
+    fn yields(&mut self, exchange: &mut Exchange) -> bool {
+        let secret =
+            exchange.yields.iter_mut().filter(|found| found.name.starts_with('/') && is_secret_member(found.name.as_bytes()));
+        secret.map(|found| found.value = self.pseudonym("yields", found.value.as_bytes()).into()).count() > 0
+    }
+
     fn header(&mut self, name: &str, value: &[u8]) -> Option<Vec<u8>> {
         if value.is_empty() {
             return None;

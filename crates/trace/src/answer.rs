@@ -113,7 +113,7 @@ impl AnswerBody {
     #[must_use]
     pub fn read(&self, rule: Option<RuleId>, status: u16, rules: &Rules) -> Answer {
         if let Some(digest) = &self.digest {
-            return Answer { ok: status < 400, hash: digest.digest(), ids: None };
+            return Answer { ok: status < 400, hash: digest.digest(), ids: None, yields: Vec::new() };
         }
         match rules.reads_answer(rule).then(|| self.plain()).flatten() {
             Some(plain) => rules.answer(rule, status, &plain),

@@ -139,6 +139,17 @@ fn of_postgres(columns: &[&str], rows: &[&[&str]]) -> Vec<u8> {
 }
 
 #[test]
+fn what_later_requests_may_carry_is_masked_by_name() {
+    let found = |name: &str| trace::Yield { name: name.into(), value: "hunter2".into() };
+    for protocol in ["http", "postgres"] {
+        let row = Exchange { yields: vec![found("/access_token"), found("/id")], ..row(protocol, "/", b"", b"") };
+        let (row, _) = redacted(row);
+        assert_eq!([&*row.yields[0].value, &*row.yields[1].value], [&*mask("hunter2"), "hunter2"]);
+        assert!(row.flags.has(Flag::Redacted));
+    }
+}
+
+#[test]
 fn columns_of_answers_are_masked_by_name() {
     let secret = mask("hunter2");
     let answer = |secret: &str| of_postgres(&["id", "password"], &[&["1", secret], &["2", ""]]);

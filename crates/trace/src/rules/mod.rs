@@ -2,7 +2,7 @@
 //!
 //! A rule names requests by method and path template, and says where collection, operation and items stand (in the path, at a JSON
 //! pointer of the body, in a header or in the query), what the effect is, which answers are failures though the status is good, where the
-//! ids of an answer stand, and which of its members change from call to call. `builtin.json` has rules for Qdrant, Milvus, Chroma,
+//! ids of an answer stand, and what later requests may carry (`yields`), and which of its members change from call to call. `builtin.json` has rules for Qdrant, Milvus, Chroma,
 //! Elasticsearch and GraphQL; a file of the same shape comes before them. Requests that no rule names are grouped by their path, gRPC
 //! calls by service and method.
 //! Bodies are parsed only where a rule needs them.
@@ -82,6 +82,8 @@ pub struct Answer {
     pub hash: u64,
     /// The ids it holds, in order; `None` where the rule does not ask for them or they cannot be read.
     pub ids: Option<Vec<String>>,
+    /// What later requests may carry: where it stands, and the value.
+    pub yields: Vec<(String, String)>,
 }
 
 /// An ordered list of rules; the first that fits a request decides.
@@ -168,10 +170,11 @@ impl Rules {
         let rule = rule.map(|id| &self.rules[id.0].answer).filter(|answer| answer.wanted());
         let reading = rule.and_then(|rule| Some((rule, rule.read(body)?)));
         let Some((rule, reading)) = reading else {
-            return Answer { ok: status < 400, hash: xxh3_64(body), ids: None };
+            return Answer { ok: status < 400, hash: xxh3_64(body), ids: None, yields: Vec::new() };
         };
         let hash = if rule.normalizes() { reading.hash } else { xxh3_64(body) };
-        Answer { ok: status < 400 && !rule.failed(&reading), hash, ids: rule.ids(reading) }
+        let (ok, yields) = (status < 400 && !rule.failed(&reading), rule.yields(&reading));
+        Answer { ok, hash, ids: rule.ids(reading), yields }
     }
 
     fn find(&self, method: &str, segments: &[&str]) -> Option<(usize, &table::Route)> {

@@ -14,7 +14,11 @@ use crate::Effect;
 const BUILTIN: &str = include_str!("builtin.json");
 
 const RULE_KEYS: &[&str] =
-    &["system", "match", "collection", "operation", "effect", "items", "ids", "volatile", "failure", "writes_when"];
+    &["system", "match", "collection", "operation", "effect", "items", "ids", "yields", "volatile", "failure", "writes_when"];
+
+/// Values of one answer that later requests may carry, and bytes of one: longer ones are no identifiers.
+const YIELDS_MAX: usize = 16;
+const YIELD_BYTES_MAX: usize = 512;
 
 /// One rule as it is written.
 #[derive(Deserialize)]
@@ -30,6 +34,8 @@ struct Written {
     items: Vec<String>,
     #[serde(default)]
     ids: Vec<String>,
+    #[serde(default)]
+    yields: Vec<String>,
     #[serde(default)]
     volatile: Vec<String>,
     #[serde(default)]
@@ -95,9 +101,10 @@ pub(super) enum Items {
 /// What is done with an answer.
 #[derive(Debug)]
 pub(super) struct AnswerRule {
-    /// Ids, then the place of the failure, then what changes from call to call.
+    /// Ids, then the place of the failure, then what later requests may carry, then what changes from call to call.
     pointers: Vec<Pointer>,
     ids: usize,
+    yields: usize,
     /// Values at the place of the failure that are none; `None` where no such place is looked at.
     unless: Option<Vec<String>>,
 }
@@ -115,8 +122,12 @@ impl AnswerRule {
         &self.pointers[self.reported()..]
     }
 
-    fn reported(&self) -> usize {
+    fn yields_from(&self) -> usize {
         self.ids + usize::from(self.unless.is_some())
+    }
+
+    fn reported(&self) -> usize {
+        self.yields_from() + self.yields
     }
 
     pub(super) fn normalizes(&self) -> bool {
@@ -130,6 +141,18 @@ impl AnswerRule {
     pub(super) fn failed(&self, reading: &Reading) -> bool {
         let Some(unless) = &self.unless else { return false };
         reading.found.iter().any(|(index, found)| *index == self.ids && !unless.iter().any(|good| good == found.text()))
+    }
+
+    /// Places and values of what later requests may carry.
+    pub(super) fn yields(&self, reading: &Reading) -> Vec<(String, String)> {
+        let is_yield = |index: &usize| (self.yields_from()..self.reported()).contains(index);
+        let found = reading.found.iter().filter(|(index, _)| is_yield(index)).filter_map(|(index, found)| match found {
+            json::Found::Scalar(text) if !text.is_empty() && text != "null" && text.len() <= YIELD_BYTES_MAX => {
+                Some((self.pointers[*index].to_string(), text.clone()))
+            }
+            _ => None,
+        });
+        found.take(YIELDS_MAX).collect()
     }
 
     pub(super) fn ids(&self, reading: Reading) -> Option<Vec<String>> {
@@ -257,7 +280,7 @@ impl Rule {
             graphql::POINTERS.iter().try_for_each(|at| point(at, &mut pointers).map(drop))?;
         }
         let routes = written.r#match.iter().map(|text| Route::parse(text)).collect::<Result<_, _>>()?;
-        let answer = AnswerRule::make(&written.ids, written.failure, &written.volatile)?;
+        let answer = AnswerRule::make(&written.ids, written.failure, &written.yields, &written.volatile)?;
         if pointers.len() > POINTERS_MAX || answer.pointers.len() > POINTERS_MAX {
             return Err(format!("more than the limit of {POINTERS_MAX} JSON pointers"));
         }
@@ -266,13 +289,13 @@ impl Rule {
 }
 
 impl AnswerRule {
-    fn make(ids: &[String], failure: Option<Failure>, volatile: &[String]) -> Result<Self, String> {
+    fn make(ids: &[String], failure: Option<Failure>, yields: &[String], volatile: &[String]) -> Result<Self, String> {
         let mut pointers = Vec::new();
         let failure_at = failure.iter().map(|failure| &failure.at);
-        for text in ids.iter().chain(failure_at).chain(volatile) {
+        for text in ids.iter().chain(failure_at).chain(yields).chain(volatile) {
             point(text, &mut pointers)?;
         }
-        Ok(Self { pointers, ids: ids.len(), unless: failure.map(|failure| failure.unless) })
+        Ok(Self { pointers, ids: ids.len(), yields: yields.len(), unless: failure.map(|failure| failure.unless) })
     }
 }
 

@@ -93,6 +93,32 @@ fn elasticsearch() {
     assert_eq!(answer("GET", "/logs/_search", 200, hits).hash, answer("GET", "/logs/_search", 200, &hits.replace('9', "3")).hash);
 }
 
+/// What the interfaces' own pages say that the next request carries.
+#[test]
+fn what_later_requests_may_carry_is_told() {
+    for (method, target, body, name, value) in [
+        ("POST", "/logs/_search?scroll=1m", r#"{"_scroll_id":"DXF1","hits":{"hits":[]}}"#, "/_scroll_id", "DXF1"),
+        ("POST", "/_search/scroll", r#"{"_scroll_id":"DXF2"}"#, "/_scroll_id", "DXF2"),
+        ("POST", "/logs/_doc", r#"{"_id":"a1","result":"created"}"#, "/_id", "a1"),
+        ("POST", "/logs/_pit?keep_alive=1m", r#"{"id":"46ToAw"}"#, "/id", "46ToAw"),
+        (
+            "POST",
+            "/collections/c/points/scroll",
+            r#"{"result":{"points":[{"id":1}],"next_page_offset":7}}"#,
+            "/result/next_page_offset",
+            "7",
+        ),
+        ("POST", "/api/v2/tenants/t/databases/d/collections", r#"{"id":"597f4cec","name":"books"}"#, "/id", "597f4cec"),
+    ] {
+        assert_eq!(answer(method, target, 200, body).yields, [(name.to_owned(), value.to_owned())], "{target}");
+    }
+    assert!(
+        answer("POST", "/collections/c/points/scroll", 200, r#"{"result":{"points":[],"next_page_offset":null}}"#)
+            .yields
+            .is_empty()
+    );
+}
+
 #[test]
 fn graphql() {
     let query = r#"{"query":"query Users { users { id } }","operationName":"Users"}"#;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trace::rules::{HttpRequest, RuleId, Rules};
-use trace::{Exchange, Flag, Header, Kind, Name, Names, TraceNs, escape_text};
+use trace::{Exchange, Flag, Header, Kind, Name, Names, TraceNs, Yield, escape_text};
 use wire::http1::{Headers, Oddity, RequestHead};
 
 use super::answer::Answer;
@@ -158,6 +158,8 @@ impl Pending {
             exchange.ok = Some(read.ok);
             exchange.answer_hash = Some(read.hash);
             exchange.answer_ids = read.ids;
+            let yields = read.yields.into_iter();
+            exchange.yields.extend(yields.map(|(name, value)| Yield { name: out.names.get(&name), value: value.into() }));
         }
         if options.keep_responses {
             exchange.response = answer.kept(options.body_bytes_max);
