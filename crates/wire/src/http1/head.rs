@@ -158,11 +158,12 @@ pub struct HeaderIter<'a> {
 }
 
 impl<'a> HeaderIter<'a> {
-    /// Takes one line with its continuation lines off the front.
+    /// Takes one line with its continuation lines off the front. Nothing continues the empty line.
     #[inline]
     fn take_line(&mut self) -> Option<&'a [u8]> {
         let mut end = self.ends.next()? + 1;
-        while matches!(self.lines.get(end), Some(b' ' | b'\t')) {
+        let is_last = is_empty_line(&self.lines[self.start..end]);
+        while !is_last && matches!(self.lines.get(end), Some(b' ' | b'\t')) {
             self.odd.set(Oddity::ObsFold);
             end = self.ends.next().map_or(self.lines.len(), |end| end + 1);
         }
@@ -206,6 +207,12 @@ impl<'a> Iterator for HeaderIter<'a> {
     }
 }
 
+/// Whether this is the line that ends a head.
+#[inline]
+fn is_empty_line(line: &[u8]) -> bool {
+    matches!(line, [b'\n'] | [b'\r', b'\n'])
+}
+
 /// Where the head ends: just behind its empty line. In the first `seen` bytes, which were looked through before, it does not.
 pub(super) fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
     let is_empty_line = |end: &usize| matches!(bytes[..*end], [] | [b'\r'] | [.., b'\n'] | [.., b'\n', b'\r']);
@@ -232,17 +239,21 @@ enum Coding {
 }
 
 impl Facts {
-    /// Reads the header lines, and looks at `all` of them for what is odd. `offset` is where they start in what the caller holds, for the
-    /// message of an error.
-    fn of(headers: Headers<'_>, offset: usize, all: bool) -> Result<Self, Malformed> {
+    /// Reads the header lines up to the empty one, and looks at `all` of them for what is odd; says how many bytes they are, if the empty
+    /// one is there. `offset` is where they start in what the caller holds, for the message of an error.
+    fn of(headers: Headers<'_>, offset: usize, all: bool) -> Result<(Self, Option<usize>), Malformed> {
         let mut facts = Self::default();
         let mut lines = headers.into_iter();
-        let mut count = 0;
+        let (mut count, mut end) = (0, None);
         while let Some(line) = lines.take_line() {
             count += 1;
             // The empty line counts along.
             if count > HEADERS_MAX + 1 {
                 return Err(Malformed { what: "more header lines than the limit of 512", offset });
+            }
+            if is_empty_line(line) {
+                end = Some(lines.start);
+                break;
             }
             // Connection, Content-Length, Transfer-Encoding: the other lines need no look, and this is the way of every response.
             if (all || matches!(line[0], b'c' | b'C' | b't' | b'T'))
@@ -255,7 +266,7 @@ impl Facts {
         if facts.length.is_some() && facts.coding != Coding::None {
             facts.odd.set(Oddity::LengthAndCoding);
         }
-        Ok(facts)
+        Ok((facts, end))
     }
 
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
@@ -325,10 +336,10 @@ fn start_line(head: &[u8]) -> (&[u8], bool, usize) {
 }
 
 impl<'a> RequestHead<'a> {
-    /// Reads a whole head, from the method to the empty line. A line that is no proper request line is read as far as it goes (and said
+    /// Reads the head at the front, from the method to the empty line, and says how long it is; `None` where it is not whole. A line that is no proper request line is read as far as it goes (and said
     /// to be odd) as long as it is printable: servers answer such lines, so they are requests.
-    pub(super) fn parse(head: &'a [u8]) -> Result<Self, Malformed> {
-        let (line, bare_lf, rest) = start_line(head);
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, Malformed> {
+        let (line, bare_lf, rest) = start_line(bytes);
         if let Some(offset) = line.iter().position(|byte| *byte < 0x20 || *byte == 0x7f) {
             return Err(Malformed { what: "control character in the request line", offset });
         }
@@ -340,8 +351,8 @@ impl<'a> RequestHead<'a> {
             return Err(Malformed { what: "an HTTP version that is not 1.x", offset: 0 });
         }
         let minor_version = version.and_then(minor_version);
-        let headers = Headers(&head[rest.min(head.len())..]);
-        let mut facts = Facts::of(headers, rest, true)?;
+        let lines = Headers(&bytes[rest.min(bytes.len())..]);
+        let (mut facts, Some(end)) = Facts::of(lines, rest, true)? else { return Ok(None) };
         if bare_lf {
             facts.odd.set(Oddity::BareLf);
         }
@@ -357,7 +368,8 @@ impl<'a> RequestHead<'a> {
             (Coding::None, Some(length)) => Body::Length(length),
         };
         let keep_alive = facts.persistent(minor_version);
-        Ok(Self { method, target, minor_version, keep_alive, body, odd: facts.odd, headers })
+        let headers = Headers(&lines.0[..end]);
+        Ok(Some((Self { method, target, minor_version, keep_alive, body, odd: facts.odd, headers }, rest + end)))
     }
 }
 
@@ -411,25 +423,27 @@ pub(super) fn may_be_response(bytes: &[u8]) -> bool {
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Reads a whole head, from `HTTP/` to the empty line, as an answer to what was `asked`.
-    pub(super) fn parse(head: &'a [u8], asked: Asked) -> Result<Self, Malformed> {
-        let (line, bare_lf, rest) = start_line(head);
+    /// Reads the head at the front, from `HTTP/` to the empty line, as an answer to what was `asked`, and says how long it is; `None` where it
+    /// is not whole.
+    pub(super) fn parse(bytes: &'a [u8], asked: Asked) -> Result<Option<(Self, usize)>, Malformed> {
+        let (line, bare_lf, rest) = start_line(bytes);
         let (minor_version, status) = status_line(line).ok_or(Malformed { what: "not a status line", offset: 0 })?;
-        let headers = Headers(&head[rest.min(head.len())..]);
-        let mut facts = Facts::of(headers, rest, false)?;
+        let lines = Headers(&bytes[rest.min(bytes.len())..]);
+        let (mut facts, Some(end)) = Facts::of(lines, rest, false)? else { return Ok(None) };
         if bare_lf {
             facts.odd.set(Oddity::BareLf);
         }
         let body = response_body(status, asked, &facts);
-        Ok(Self {
+        let head = Self {
             status,
             minor_version,
             informational: status < 200 && status != 101,
             keep_alive: facts.persistent(Some(minor_version)) && body != Body::UntilClose,
             body,
             odd: facts.odd,
-            headers,
-        })
+            headers: Headers(&lines.0[..end]),
+        };
+        Ok(Some((head, rest + end)))
     }
 
     /// Whether the connection is no longer HTTP after this answer: 101, or success of a CONNECT.

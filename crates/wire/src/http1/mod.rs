@@ -241,17 +241,13 @@ impl Conversation {
         if rest.first().is_some_and(|byte| *byte < 0x20) {
             return self.client.broken(blank, Malformed { what: "not a request line", offset: blank });
         }
-        let end = match self.client.look_for_head(rest, seen, blank) {
-            Ok(end) => end,
-            Err(step) => return step,
-        };
-        match RequestHead::parse(&rest[..end]) {
-            Ok(head) => {
+        match self.client.head(rest, seen, blank, RequestHead::parse) {
+            Ok((head, end)) => {
                 self.asked.push_back(Asked::of(head.method));
                 self.client = State::after(head.body);
                 step(blank + end, Event::Head(head))
             }
-            Err(fault) => self.client.broken(blank, Malformed { offset: fault.offset + blank, ..fault }),
+            Err(step) => step,
         }
     }
 
@@ -261,19 +257,15 @@ impl Conversation {
         if !may_be_response(rest) {
             return self.server.broken(blank, Malformed { what: "not a status line", offset: blank });
         }
-        let end = match self.server.look_for_head(rest, seen, blank) {
-            Ok(end) => end,
-            Err(step) => return step,
-        };
         let asked = self.asked.front().copied().unwrap_or(Asked::Plain);
-        match ResponseHead::parse(&rest[..end], asked) {
-            Ok(head) => {
+        match self.server.head(rest, seen, blank, |bytes| ResponseHead::parse(bytes, asked)) {
+            Ok((head, end)) => {
                 self.interim = head.informational;
                 self.tunnel |= head.opens_tunnel(asked);
                 self.server = State::after(head.body);
                 step(blank + end, Event::Head(head))
             }
-            Err(fault) => self.server.broken(blank, Malformed { offset: fault.offset + blank, ..fault }),
+            Err(step) => step,
         }
     }
 
@@ -344,7 +336,34 @@ impl Conversation {
     }
 }
 
+/// A head and its length, or the step there is without one.
+type HeadOr<'a, Head> = Result<(Head, usize), Step<Event<'a, Head>>>;
+
 impl State {
+    /// The head at the front of `rest`, and its length; or the step that says it is not complete, too long or none. `blank` bytes before it
+    /// are used up already.
+    #[inline]
+    fn head<'a, Head>(
+        &mut self,
+        rest: &'a [u8],
+        seen: usize,
+        blank: usize,
+        parse: impl Fn(&'a [u8]) -> Result<Option<(Head, usize)>, Malformed>,
+    ) -> HeadOr<'a, Head> {
+        // Most heads lie there whole, and are looked through once.
+        if seen == 0
+            && let Ok(Some((head, end))) = parse(rest)
+            && end <= HEAD_BYTES_MAX
+        {
+            return Ok((head, end));
+        }
+        let end = self.look_for_head(rest, seen, blank)?;
+        match parse(&rest[..end]) {
+            Ok(found) => found.ok_or(more(blank)),
+            Err(fault) => Err(self.broken(blank, Malformed { offset: fault.offset + blank, ..fault })),
+        }
+    }
+
     /// The length of the head at the front of `rest`, or the step that says it is not complete or too long. `blank` bytes before it are
     /// used up already.
     fn look_for_head<'a, Head>(&mut self, rest: &[u8], seen: usize, blank: usize) -> Result<usize, Step<Event<'a, Head>>> {
