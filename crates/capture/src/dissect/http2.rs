@@ -11,7 +11,8 @@ use trace::{Flag, TraceNs};
 use wire::Side;
 use wire::http2::{Conversation, Event, Headers, Hole, PREFACE, Start, Step, find_start};
 
-use super::{Connection, Dissector, Emit, Options, Probe, Protocol, read_on};
+use super::lanes::{Lane, Lanes};
+use super::{Connection, Dissector, Emit, Options, Probe, Protocol};
 use stream::{Context, Stream};
 
 /// HTTP/2 with prior knowledge, or after an upgrade from HTTP/1.1.
@@ -47,17 +48,9 @@ fn probe(client: &[u8], server: &[u8]) -> Probe {
 }
 
 /// What is known of one side.
-#[derive(Default)]
 struct Half {
-    /// The start of a frame is looked for.
-    searching: bool,
-    /// Nothing more can be read.
-    dead: bool,
-    ended: bool,
-    /// Bytes that were shown and not used.
-    held: Vec<u8>,
-    /// When the first byte of the frame, or header block, under way was captured.
-    started: Option<TraceNs>,
+    /// What is under way is a frame, or a header block.
+    lane: Lane,
     /// Bytes on the wire of the header block under way.
     block_bytes: u64,
 }
@@ -91,14 +84,7 @@ struct Http2 {
 
 impl Dissector for Http2 {
     fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
-        let mut held = std::mem::take(&mut self.half(side).held);
-        read_on(&mut held, bytes, |bytes| self.read(side, at, bytes, out));
-        self.half(side).held = held;
-        if self.half(side).held.len() > HELD_BYTES_MAX {
-            self.issue("http2-held-bytes-limit", out);
-            self.drop_held(side, out);
-            self.half(side).dead = true;
-        }
+        self.show(side, at, bytes, out);
     }
 
     fn gap(&mut self, side: Side, at: TraceNs, missing_bytes: u64, out: &mut Emit) {
@@ -121,9 +107,7 @@ impl Dissector for Http2 {
     }
 
     fn end(&mut self, side: Side, _at: TraceNs, out: &mut Emit) {
-        if !std::mem::replace(&mut self.half(side).ended, true) {
-            self.drop_held(side, out);
-        }
+        self.close(side, out);
     }
 
     fn finish(&mut self, _at: TraceNs, out: &mut Emit) {
@@ -136,11 +120,44 @@ impl Dissector for Http2 {
     }
 }
 
+impl Lanes for Http2 {
+    const HELD_BYTES_MAX: usize = HELD_BYTES_MAX;
+    const ISSUES: [&'static str; 2] = ["http2-held-bytes-limit", "http-message-cut"];
+
+    fn lane(&mut self, side: Side) -> &mut Lane {
+        &mut self.half(side).lane
+    }
+
+    fn issue(&self, kind: &str, out: &mut Emit) {
+        let (session, rows) = (self.about.session, self.about.rows);
+        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+    }
+
+    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        let (skipped, found) = out.pass_over(find_start(bytes));
+        self.unread_bytes += if side == Side::Client { skipped as u64 } else { 0 };
+        if found {
+            self.talk.restart(side);
+        }
+        (skipped, found)
+    }
+
+    fn step(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        let Step { used, event } = self.talk.read(side, bytes);
+        let Some(event) = event else { return (used, false) };
+        // One byte is passed over, so that the search for the next frame gets on.
+        let passed = usize::from(matches!(event, Event::Malformed(_)));
+        out.undecoded_bytes += passed as u64;
+        self.take(side, at, used as u64, event, out);
+        (used + passed, true)
+    }
+}
+
 impl Http2 {
     fn new(about: &Connection, options: &Options) -> Self {
         let mut about = about.clone();
         let upgrade = about.upgrade.take();
-        let half = || Half { searching: !about.from_start, ..Half::default() };
+        let half = || Half { lane: Lane::new(about.from_start), block_bytes: 0 };
         let talk = if about.from_start { Conversation::new() } else { Conversation::joined_late() };
         let (client, server) = (half(), half());
         let streams: BTreeMap<u32, Stream> = upgrade.into_iter().map(|upgrade| (1, Stream::upgraded(upgrade.exchange))).collect();
@@ -158,55 +175,6 @@ impl Http2 {
 
     fn context<'a>(&'a mut self, out: &'a mut Emit) -> Context<'a> {
         Context { about: &mut self.about, options: &self.options, out }
-    }
-
-    fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
-    }
-
-    /// Reads the front of `bytes` as far as it can be understood; the number of bytes that are done with.
-    fn read(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> usize {
-        let mut used = 0;
-        loop {
-            let rest = &bytes[used..];
-            let half = self.half(side);
-            if half.dead {
-                out.undecoded_bytes += rest.len() as u64;
-                return bytes.len();
-            }
-            if half.searching {
-                let (skipped, found) = self.search(side, rest, out);
-                used += skipped;
-                if !found {
-                    return used;
-                }
-                continue;
-            }
-            if !rest.is_empty() {
-                half.started.get_or_insert(at);
-            }
-            let Step { used: here, event } = self.talk.read(side, rest);
-            let Some(event) = event else { return used };
-            used += here;
-            if matches!(event, Event::Malformed(_)) {
-                // One byte is passed over, so that the search for the next frame gets on.
-                used += 1;
-                out.undecoded_bytes += 1;
-            }
-            self.take(side, at, here as u64, event, out);
-        }
-    }
-
-    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = out.pass_over(find_start(bytes));
-        self.unread_bytes += if side == Side::Client { skipped as u64 } else { 0 };
-        if found {
-            self.talk.restart(side);
-            self.half(side).searching = false;
-            self.half(side).started = None;
-        }
-        (skipped, found)
     }
 
     /// The client has come to this stream, of which its request was read, or its answer. Streams are numbered one after the other (RFC 9113
@@ -232,7 +200,7 @@ impl Http2 {
     fn take(&mut self, side: Side, at: TraceNs, used: u64, event: Event<'_>, out: &mut Emit) {
         let half = self.half(side);
         let is_part = matches!(event, Event::Fragment { .. });
-        let started = if is_part { half.started } else { half.started.take() };
+        let started = if is_part { half.lane.started } else { half.lane.started.take() };
         match event {
             Event::Fragment { .. } => half.block_bytes += used,
             Event::Headers(headers) => {
@@ -332,7 +300,7 @@ impl Http2 {
     }
 
     fn lose(&mut self, side: Side) {
-        self.half(side).searching = true;
+        self.half(side).lane.searching = true;
         self.half(side).block_bytes = 0;
         self.streams.values_mut().for_each(|stream| stream.lost(side));
     }
@@ -340,14 +308,5 @@ impl Http2 {
     fn nobodys(&self, kind: &str, wire_bytes: u64, out: &mut Emit) {
         self.issue(kind, out);
         out.undecoded_bytes += wire_bytes;
-    }
-
-    /// Throws away what one side held back: what follows it will not come.
-    fn drop_held(&mut self, side: Side, out: &mut Emit) {
-        let held = std::mem::take(&mut self.half(side).held);
-        out.undecoded_bytes += held.len() as u64;
-        if !held.is_empty() && !self.half(side).searching {
-            self.issue("http-message-cut", out);
-        }
     }
 }

@@ -13,6 +13,7 @@ use wire::{Side, Start};
 pub mod http1;
 pub mod http2;
 pub mod kafka;
+mod lanes;
 mod messages;
 pub mod mongodb;
 pub mod mysql;

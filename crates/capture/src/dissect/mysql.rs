@@ -17,6 +17,7 @@ use wire::mysql::{
 };
 use wire::{Hole, Step};
 
+use super::lanes::{Lane, Lanes};
 use super::sql::{Queue, Statements, Text, Transactions, give_back};
 use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade, note_answer, read_on};
 use row::{Asked, Pending};
@@ -52,19 +53,11 @@ fn probe(client: &[u8], server: &[u8]) -> Probe {
 /// What is known of one side.
 #[derive(Default)]
 struct Half {
-    /// The start of a message is looked for.
-    searching: bool,
-    /// And before that, the start of a compressed packet.
+    lane: Lane,
+    /// The start of a compressed packet is looked for.
     searching_packed: bool,
-    /// Nothing more can be read.
-    dead: bool,
-    ended: bool,
-    /// Bytes that were shown and not used, as they were sent.
-    held: Vec<u8>,
-    /// And what was taken out of compressed packets.
+    /// What was taken out of compressed packets and not used.
     plain: Vec<u8>,
-    /// When the first byte of the message under way was captured.
-    started: Option<TraceNs>,
     /// Whether a message is under way, the request it is of, its command if it begins one, the front of its content, and its length.
     in_message: bool,
     request: Option<u64>,
@@ -101,14 +94,7 @@ struct Mysql {
 
 impl Dissector for Mysql {
     fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
-        let mut held = std::mem::take(&mut self.halves[side as usize].held);
-        read_on(&mut held, bytes, |bytes| self.read(side, at, bytes, out));
-        self.halves[side as usize].held = held;
-        if self.halves[side as usize].held.len() > HELD_BYTES_MAX {
-            self.issue("mysql-held-bytes-limit", out);
-            self.drop_held(side, out);
-            self.halves[side as usize].dead = true;
-        }
+        self.show(side, at, bytes, out);
         self.release(out);
         if let Some(next) = self.next.take() {
             out.hand_over(*next);
@@ -139,11 +125,8 @@ impl Dissector for Mysql {
     }
 
     fn end(&mut self, side: Side, _at: TraceNs, out: &mut Emit) {
-        if !std::mem::replace(&mut self.halves[side as usize].ended, true) {
-            self.drop_held(side, out);
-            if side == Side::Client {
-                self.on_message(Side::Client, |request| request.cut(Flag::Truncated));
-            }
+        if self.close(side, out) && side == Side::Client {
+            self.on_message(Side::Client, |request| request.cut(Flag::Truncated));
         }
     }
 
@@ -159,9 +142,92 @@ impl Dissector for Mysql {
     }
 }
 
+impl Lanes for Mysql {
+    const HELD_BYTES_MAX: usize = HELD_BYTES_MAX;
+    const ISSUES: [&'static str; 2] = ["mysql-held-bytes-limit", "mysql-message-cut"];
+
+    fn lane(&mut self, side: Side) -> &mut Lane {
+        &mut self.halves[side as usize].lane
+    }
+
+    fn gather(&mut self, side: Side) {
+        let half = &mut self.halves[side as usize];
+        half.lane.held.append(&mut half.plain);
+    }
+
+    fn issue(&self, kind: &str, out: &mut Emit) {
+        let (session, rows) = (self.about.session, self.about.rows);
+        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+    }
+
+    /// Reads the front of what was sent, through its compression if there is one.
+    fn read(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> usize {
+        let mut used = 0;
+        loop {
+            let (rest, is_dead) = (&bytes[used..], self.lane(side).dead);
+            let (here, goes_on) = match self.talk.compression().filter(|_| !is_dead) {
+                None => self.advance(side, at, rest, out),
+                Some(compression) if self.halves[side as usize].searching_packed => {
+                    let (skipped, found) = out.pass_over(find_packed(compression, rest));
+                    self.halves[side as usize].searching_packed = !found;
+                    (skipped, found)
+                }
+                Some(compression) => {
+                    let Some((here, content)) = unpack(compression, rest) else { return used };
+                    self.unpacked(side, at, here as u64, content, out);
+                    (here, true)
+                }
+            };
+            used += here;
+            if !goes_on {
+                return used;
+            }
+        }
+    }
+
+    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        if let Some(unasked) = self.unasked(side, bytes, out) {
+            return unasked;
+        }
+        let (skipped, found) = out.pass_over(find_start(side, bytes));
+        if found {
+            self.talk.restart(side);
+            if side == Side::Server {
+                self.talk.expect_row();
+            }
+        }
+        (skipped, found)
+    }
+
+    fn step(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        if let Some(next) = &mut self.next {
+            next.rest[side as usize].extend_from_slice(bytes);
+            return (bytes.len(), false);
+        }
+        if let Some(unasked) = self.unasked(side, bytes, out) {
+            return unasked;
+        }
+        let waited = self.talk.outstanding() > 0;
+        let Step { used, event } = self.talk.read(side, bytes);
+        match event {
+            None => (used, false),
+            Some(Event::Piece(piece)) => {
+                self.piece(side, at, &piece, waited, out);
+                (used, true)
+            }
+            Some(Event::Malformed(fault)) => {
+                self.malformed(side, fault.what, out);
+                // One byte is passed over, so that the search for the next message gets on.
+                out.undecoded_bytes += 1;
+                (used + 1, true)
+            }
+        }
+    }
+}
+
 impl Mysql {
     fn new(about: &Connection, options: &Options) -> Self {
-        let half = || Half { searching: !about.from_start, ..Half::default() };
+        let half = || Half { lane: Lane::new(about.from_start), ..Half::default() };
         Self {
             about: about.clone(),
             options: options.clone(),
@@ -181,52 +247,10 @@ impl Mysql {
         }
     }
 
-    fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
-    }
-
     /// Does something with the request whose message is under way on one side.
     fn on_message(&mut self, side: Side, act: impl FnOnce(&mut Pending)) {
         let half = &self.halves[side as usize];
         self.queue.with(half.request.filter(|_| half.in_message), act);
-    }
-
-    /// Reads the front of what was sent, through its compression if there is one; the number of bytes that are done with.
-    fn read(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> usize {
-        let mut used = 0;
-        loop {
-            let rest = &bytes[used..];
-            let half = &mut self.halves[side as usize];
-            if let Some(next) = &mut self.next {
-                next.rest[side as usize].extend_from_slice(rest);
-                return bytes.len();
-            }
-            if half.dead {
-                out.undecoded_bytes += rest.len() as u64;
-                return bytes.len();
-            }
-            let Some(compression) = self.talk.compression() else {
-                let (here, goes_on) = self.read_plain(side, at, rest, out);
-                used += here;
-                if !goes_on {
-                    return used;
-                }
-                continue;
-            };
-            if self.halves[side as usize].searching_packed {
-                let (skipped, found) = out.pass_over(find_packed(compression, rest));
-                used += skipped;
-                if !found {
-                    return used;
-                }
-                self.halves[side as usize].searching_packed = false;
-                continue;
-            }
-            let Some((here, content)) = unpack(compression, rest) else { return used };
-            used += here;
-            self.unpacked(side, at, here as u64, content, out);
-        }
     }
 
     /// The content of a compressed packet, which was so long on the wire. What a side sends in one packet is counted as of one request.
@@ -238,16 +262,7 @@ impl Mysql {
             self.queue.with(Some(self.talk.oldest_open()), |request| request.row.response_bytes += wire_bytes);
         }
         let mut plain = std::mem::take(&mut self.halves[side as usize].plain);
-        read_on(&mut plain, &content, |bytes| {
-            let mut used = 0;
-            loop {
-                let (here, goes_on) = self.read_plain(side, at, &bytes[used..], out);
-                used += here;
-                if !goes_on {
-                    return used;
-                }
-            }
-        });
+        read_on(&mut plain, &content, |bytes| self.read_plain(side, at, bytes, out));
         self.halves[side as usize].plain = plain;
         if side == Side::Client {
             let latest = self.queue.next_number().checked_sub(1);
@@ -255,68 +270,37 @@ impl Mysql {
         }
     }
 
-    /// One step in the packets of one side: the bytes used, and whether there may be another step.
-    fn read_plain(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        // What the server still says to requests that were not captured is nobody's.
-        let unasked = side == Side::Server && self.lossy && self.queue.next_number() == 0;
-        if unasked && self.fresh {
+    /// What the server still says to requests that were not captured is nobody's; unless it is a greeting, and nothing was missed after all.
+    fn unasked(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> Option<(usize, bool)> {
+        if side == Side::Client || !self.lossy || self.queue.next_number() > 0 {
+            return None;
+        }
+        self.lane(side).started = None;
+        if self.fresh {
             match is_greeting(bytes) {
-                None => return (0, false),
-                Some(true) => self.start_over(),
+                None => return Some((0, false)),
+                Some(true) => {
+                    self.start_over();
+                    return Some((0, true));
+                }
                 Some(false) => self.fresh = false,
             }
-            return (0, true);
         }
-        if unasked {
-            out.undecoded_bytes += bytes.len() as u64;
-            return (bytes.len(), false);
-        }
-        if self.halves[side as usize].searching {
-            return self.search(side, bytes, out);
-        }
-        if !bytes.is_empty() {
-            self.halves[side as usize].started.get_or_insert(at);
-        }
-        let waited = self.talk.outstanding() > 0;
-        let Step { used, event } = self.talk.read(side, bytes);
-        match event {
-            None => (used, false),
-            Some(Event::Piece(piece)) => {
-                self.piece(side, at, &piece, waited, out);
-                (used, true)
-            }
-            Some(Event::Malformed(fault)) => {
-                self.malformed(side, fault.what, out);
-                // One byte is passed over, so that the search for the next message gets on.
-                out.undecoded_bytes += 1;
-                (used + 1, true)
-            }
-        }
+        out.undecoded_bytes += bytes.len() as u64;
+        Some((bytes.len(), false))
     }
 
     /// The first packets of a connection were not captured, but all that is said on it was.
     fn start_over(&mut self) {
         self.talk = Conversation::new();
         (self.about.from_start, self.lossy, self.fresh) = (true, false, false);
-        self.halves.iter_mut().for_each(|half| half.searching = false);
+        self.halves.iter_mut().for_each(|half| half.lane.searching = false);
     }
 
     fn malformed(&mut self, side: Side, what: &str, out: &mut Emit) {
         let session = self.about.session;
         out.issues.add("mysql-malformed-message", || format!("connection {session}: {what}"));
-        (self.halves[side as usize].searching, self.lossy) = (true, true);
-    }
-
-    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = out.pass_over(find_start(side, bytes));
-        if found {
-            self.talk.restart(side);
-            if side == Side::Server {
-                self.talk.expect_row();
-            }
-            (self.halves[side as usize].searching, self.halves[side as usize].started) = (false, None);
-        }
-        (skipped, found)
+        (self.lane(side).searching, self.lossy) = (true, true);
     }
 
     fn piece(&mut self, side: Side, at: TraceNs, piece: &Piece<'_>, waited: bool, out: &mut Emit) {
@@ -324,7 +308,7 @@ impl Mysql {
             self.begin(command, waited, out);
         }
         let half = &mut self.halves[side as usize];
-        let started = half.started.unwrap_or(at);
+        let started = half.lane.started.unwrap_or(at);
         if piece.starts {
             (half.in_message, half.request, half.begins) = (true, piece.request, piece.begins);
             (half.content_bytes, half.content) = (0, Vec::new());
@@ -362,13 +346,14 @@ impl Mysql {
             // A client waits for each answer: those before it will not come any more.
             self.give_up(self.queue.next_number() - 1, out);
         }
-        if self.lossy && self.halves[1].searching {
+        if self.lossy && self.halves[1].lane.searching {
             // And what comes next is the answer to this one.
             self.drop_held(Side::Server, out);
             self.talk.restart(Side::Server);
-            (self.halves[1].searching, self.halves[1].searching_packed, self.halves[1].started) = (false, false, None);
+            let half = &mut self.halves[1];
+            (half.lane.searching, half.searching_packed, half.lane.started) = (false, false, None);
         }
-        let at = self.halves[0].started.unwrap_or_default();
+        let at = self.halves[0].lane.started.unwrap_or_default();
         let kind = if is_answered(command) { Kind::Request } else { Kind::Message };
         let row = self.row(kind, at, out);
         let mut request = Pending::new(row, Asked::new(command));
@@ -395,7 +380,7 @@ impl Mysql {
     /// One side's message is over, whose first byte was captured `started`.
     fn message_over(&mut self, side: Side, started: TraceNs, out: &mut Emit) {
         let half = &mut self.halves[side as usize];
-        (half.started, half.in_message) = (None, false);
+        (half.lane.started, half.in_message) = (None, false);
         let (content, bytes) = (std::mem::take(&mut half.content), half.content_bytes);
         let (request, begins) = (half.request, half.begins);
         match side {
@@ -556,7 +541,7 @@ impl Mysql {
         let half = &mut self.halves[side as usize];
         half.searching_packed = true;
         if side == Side::Client && half.in_message {
-            (half.searching, half.started, half.in_message) = (true, None, false);
+            (half.lane.searching, half.lane.started, half.in_message) = (true, None, false);
         } else {
             self.lose(side, at);
         }
@@ -565,21 +550,9 @@ impl Mysql {
     /// Where the next message of one side begins is not known.
     fn lose(&mut self, side: Side, at: TraceNs) {
         let half = &mut self.halves[side as usize];
-        (half.searching, half.started, half.in_message) = (true, None, false);
+        (half.lane.searching, half.lane.started, half.in_message) = (true, None, false);
         if self.queue.lose(side, &self.about, at, || Asked::new(0)) {
             self.talk.expect_unseen();
-        }
-    }
-
-    /// Throws away what one side held back: what follows it will not come.
-    fn drop_held(&mut self, side: Side, out: &mut Emit) {
-        let half = &mut self.halves[side as usize];
-        let held = half.held.len() + half.plain.len();
-        (half.held, half.plain) = (Vec::new(), Vec::new());
-        out.undecoded_bytes += held as u64;
-        if held > 0 && !half.searching {
-            half.started = None;
-            self.issue("mysql-message-cut", out);
         }
     }
 }

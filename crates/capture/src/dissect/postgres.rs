@@ -18,8 +18,9 @@ use wire::postgres::{
 };
 use wire::{Hole, Step};
 
+use super::lanes::{Lane, Lanes};
 use super::sql::{Queue, Statements, Text, Transactions, give_back};
-use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade, note_answer, read_on};
+use super::{Connection, Dissector, Emit, Handover, Options, Probe, Protocol, Upgrade, note_answer};
 use row::{Asked, Pending};
 
 /// PostgreSQL's protocol, version 3.
@@ -62,15 +63,7 @@ fn probe(client: &[u8], server: &[u8]) -> Probe {
 /// What is known of one side.
 #[derive(Default)]
 struct Half {
-    /// The start of a message is looked for.
-    searching: bool,
-    /// Nothing more can be read.
-    dead: bool,
-    ended: bool,
-    /// Bytes that were shown and not used.
-    held: Vec<u8>,
-    /// When the first byte of the message under way was captured.
-    started: Option<TraceNs>,
+    lane: Lane,
     /// The message under way, and the front of its content.
     message: Option<u8>,
     request: Option<u64>,
@@ -101,16 +94,9 @@ struct Postgres {
 
 impl Dissector for Postgres {
     fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
-        let mut held = std::mem::take(&mut self.halves[side as usize].held);
-        read_on(&mut held, bytes, |bytes| self.read(side, at, bytes, out));
-        self.halves[side as usize].held = held;
-        if self.halves[side as usize].held.len() > HELD_BYTES_MAX {
-            self.issue("postgres-held-bytes-limit", out);
-            self.drop_held(side, out);
-            self.halves[side as usize].dead = true;
-        }
+        self.show(side, at, bytes, out);
         if let Some(mut next) = self.next.take() {
-            next.rest[0].extend(std::mem::take(&mut self.halves[0].held));
+            next.rest[0].extend(std::mem::take(&mut self.halves[0].lane.held));
             out.hand_over(*next);
         }
     }
@@ -140,11 +126,8 @@ impl Dissector for Postgres {
     }
 
     fn end(&mut self, side: Side, _at: TraceNs, out: &mut Emit) {
-        if !std::mem::replace(&mut self.halves[side as usize].ended, true) {
-            self.drop_held(side, out);
-            if side == Side::Client {
-                self.on_message(Side::Client, |request| request.cut(Flag::Truncated));
-            }
+        if self.close(side, out) && side == Side::Client {
+            self.on_message(Side::Client, |request| request.cut(Flag::Truncated));
         }
     }
 
@@ -160,9 +143,55 @@ impl Dissector for Postgres {
     }
 }
 
+impl Lanes for Postgres {
+    const HELD_BYTES_MAX: usize = HELD_BYTES_MAX;
+    const ISSUES: [&'static str; 2] = ["postgres-held-bytes-limit", "postgres-message-cut"];
+
+    fn lane(&mut self, side: Side) -> &mut Lane {
+        &mut self.halves[side as usize].lane
+    }
+
+    fn issue(&self, kind: &str, out: &mut Emit) {
+        let (session, rows) = (self.about.session, self.about.rows);
+        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+    }
+
+    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        let (skipped, found) = out.pass_over(find_start(side, bytes));
+        if found {
+            self.talk.restart(side);
+        }
+        (skipped, found)
+    }
+
+    fn step(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        if let Some(next) = &mut self.next {
+            next.rest[side as usize].extend_from_slice(bytes);
+            return (bytes.len(), false);
+        }
+        let waited = side == Side::Client && self.talk.waits();
+        let Step { used, event } = self.talk.read(side, bytes);
+        match event {
+            None => (used, false),
+            Some(Event::Piece(piece)) => {
+                self.piece(side, at, &piece, waited, out);
+                (used, true)
+            }
+            Some(Event::Malformed(fault)) => {
+                let session = self.about.session;
+                out.issues.add("postgres-malformed-message", || format!("connection {session}: {}", fault.what));
+                // One byte is passed over, so that the search for the next message gets on.
+                out.undecoded_bytes += 1;
+                (self.lane(side).searching, self.lossy) = (true, true);
+                (used + 1, true)
+            }
+        }
+    }
+}
+
 impl Postgres {
     fn new(about: &Connection, options: &Options) -> Self {
-        let half = || Half { searching: !about.from_start, ..Half::default() };
+        let half = || Half { lane: Lane::new(about.from_start), ..Half::default() };
         Self {
             about: about.clone(),
             options: options.clone(),
@@ -181,67 +210,10 @@ impl Postgres {
         }
     }
 
-    fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
-    }
-
     /// Does something with the request whose message is under way on one side.
     fn on_message(&mut self, side: Side, act: impl FnOnce(&mut Pending)) {
         let half = &self.halves[side as usize];
         self.queue.with(half.message.and(half.request), act);
-    }
-
-    /// Reads the front of `bytes` as far as it can be understood; the number of bytes that are done with.
-    fn read(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> usize {
-        let mut used = 0;
-        loop {
-            let rest = &bytes[used..];
-            if let Some(next) = &mut self.next {
-                next.rest[side as usize].extend_from_slice(rest);
-                return bytes.len();
-            }
-            let half = &mut self.halves[side as usize];
-            if half.dead {
-                out.undecoded_bytes += rest.len() as u64;
-                return bytes.len();
-            }
-            if half.searching {
-                let (skipped, found) = self.search(side, rest, out);
-                used += skipped;
-                if !found {
-                    return used;
-                }
-                continue;
-            }
-            if !rest.is_empty() {
-                half.started.get_or_insert(at);
-            }
-            let waited = side == Side::Client && self.talk.waits();
-            let Step { used: here, event } = self.talk.read(side, rest);
-            used += here;
-            match event {
-                None => return used,
-                Some(Event::Piece(piece)) => self.piece(side, at, &piece, waited, out),
-                Some(Event::Malformed(fault)) => {
-                    let session = self.about.session;
-                    out.issues.add("postgres-malformed-message", || format!("connection {session}: {}", fault.what));
-                    // One byte is passed over, so that the search for the next message gets on.
-                    out.undecoded_bytes += 1;
-                    used += 1;
-                    (self.halves[side as usize].searching, self.lossy) = (true, true);
-                }
-            }
-        }
-    }
-
-    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = out.pass_over(find_start(side, bytes));
-        if found {
-            self.talk.restart(side);
-            (self.halves[side as usize].searching, self.halves[side as usize].started) = (false, None);
-        }
-        (skipped, found)
     }
 
     fn piece(&mut self, side: Side, at: TraceNs, piece: &Piece<'_>, waited: bool, out: &mut Emit) {
@@ -249,7 +221,7 @@ impl Postgres {
             self.begin(piece, waited, out);
         }
         let half = &mut self.halves[side as usize];
-        let started = half.started.unwrap_or(at);
+        let started = half.lane.started.unwrap_or(at);
         if piece.starts() {
             (half.message, half.request) = (Some(piece.tag), piece.request);
             half.content.clear();
@@ -273,7 +245,7 @@ impl Postgres {
         } else {
             self.pipelined |= waited;
         }
-        let at = self.halves[0].started.unwrap_or_default();
+        let at = self.halves[0].lane.started.unwrap_or_default();
         // Nothing answers a request to cancel.
         let kind = if piece.tag == CANCEL { Kind::Message } else { Kind::Request };
         let row = self.row(kind, at, out);
@@ -332,7 +304,7 @@ impl Postgres {
     /// One side's message is over.
     fn message_over(&mut self, side: Side, at: TraceNs, out: &mut Emit) {
         let half = &mut self.halves[side as usize];
-        half.started = None;
+        half.lane.started = None;
         let Some(tag) = half.message.take() else { return };
         let (content, request) = (std::mem::take(&mut half.content), half.request);
         match side {
@@ -472,7 +444,7 @@ impl Postgres {
     /// Where the next message of one side begins is not known.
     fn lose(&mut self, side: Side, at: TraceNs) {
         let half = &mut self.halves[side as usize];
-        (half.searching, half.started, half.message) = (true, None, None);
+        (half.lane.searching, half.lane.started, half.message) = (true, None, None);
         if self.queue.lose(side, &self.about, at, Asked::default) {
             self.talk.expect_unseen();
         }
@@ -524,17 +496,6 @@ impl Postgres {
             row.response = Some(bytes::Bytes::copy_from_slice(content));
         }
         out.push(&self.about, row);
-    }
-
-    /// Throws away what one side held back: what follows it will not come.
-    fn drop_held(&mut self, side: Side, out: &mut Emit) {
-        let half = &mut self.halves[side as usize];
-        let held = std::mem::take(&mut half.held);
-        out.undecoded_bytes += held.len() as u64;
-        if !held.is_empty() && !half.searching {
-            half.started = None;
-            self.issue("postgres-message-cut", out);
-        }
     }
 }
 

@@ -15,7 +15,8 @@ use trace::{Flag, Keep, TraceNs};
 use wire::Side;
 use wire::websocket::{Conversation, Event, Extension, Hole, Opening, Part, Step, accept, find_start, is_frames};
 
-use super::{Connection, Dissector, Emit, Options, Probe, Protocol, Upgrade, header, read_on};
+use super::lanes::{Lane, Lanes};
+use super::{Connection, Dissector, Emit, Options, Probe, Protocol, Upgrade, header};
 use incoming::Incoming;
 use rows::{Context, Rows};
 
@@ -64,15 +65,7 @@ fn probe(client: &[u8], server: &[u8]) -> Probe {
 
 /// What is known of one side.
 struct Half {
-    /// The start of a frame is looked for.
-    searching: bool,
-    /// Nothing more can be read.
-    dead: bool,
-    ended: bool,
-    /// Bytes that were shown and not used.
-    held: Vec<u8>,
-    /// When the first byte of the frame under way was captured.
-    started: Option<TraceNs>,
+    lane: Lane,
     message: Option<Incoming>,
     inflater: incoming::Inflating,
 }
@@ -91,14 +84,7 @@ struct WebSocket {
 impl Dissector for WebSocket {
     fn bytes(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) {
         self.open(out);
-        let mut held = std::mem::take(&mut self.half(side).held);
-        read_on(&mut held, bytes, |bytes| self.read(side, at, bytes, out));
-        self.half(side).held = held;
-        if self.half(side).held.len() > HELD_BYTES_MAX {
-            self.issue("websocket-held-bytes-limit", out);
-            self.drop_held(side, out);
-            self.half(side).dead = true;
-        }
+        self.show(side, at, bytes, out);
     }
 
     fn gap(&mut self, side: Side, at: TraceNs, missing_bytes: u64, out: &mut Emit) {
@@ -120,8 +106,7 @@ impl Dissector for WebSocket {
 
     fn end(&mut self, side: Side, at: TraceNs, out: &mut Emit) {
         self.open(out);
-        if !std::mem::replace(&mut self.half(side).ended, true) {
-            self.drop_held(side, out);
+        if self.close(side, out) {
             self.rows.ended(at);
         }
     }
@@ -138,6 +123,38 @@ impl Dissector for WebSocket {
     }
 }
 
+impl Lanes for WebSocket {
+    const HELD_BYTES_MAX: usize = HELD_BYTES_MAX;
+    const ISSUES: [&'static str; 2] = ["websocket-held-bytes-limit", "websocket-frame-cut"];
+
+    fn lane(&mut self, side: Side) -> &mut Lane {
+        &mut self.half(side).lane
+    }
+
+    fn issue(&self, kind: &str, out: &mut Emit) {
+        let (session, rows) = (self.about.session, self.about.rows);
+        out.issues.add(kind, || format!("connection {session}, row {rows}"));
+    }
+
+    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        let (skipped, found) = out.pass_over(find_start(side, bytes));
+        if found {
+            self.talk.restart(side);
+        }
+        (skipped, found)
+    }
+
+    fn step(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
+        let Step { used, event } = self.talk.read(side, bytes);
+        let Some(event) = event else { return (used, false) };
+        // One byte is passed over, so that the search for the next frame gets on.
+        let passed = usize::from(matches!(event, Event::Malformed(_)));
+        out.undecoded_bytes += passed as u64;
+        self.take(side, at, used as u64, event, out);
+        (used + passed, true)
+    }
+}
+
 impl WebSocket {
     fn new(about: &Connection, options: &Options) -> Self {
         let mut about = about.clone();
@@ -147,11 +164,7 @@ impl WebSocket {
             Extension::agreed(agreed)
         });
         let half = |side: Side| Half {
-            searching: opened.is_none() && !about.from_start,
-            dead: false,
-            ended: false,
-            held: Vec::new(),
-            started: None,
+            lane: Lane::new(opened.is_some() || about.from_start),
             message: None,
             inflater: incoming::Inflating::new(extension, side),
         };
@@ -171,11 +184,6 @@ impl WebSocket {
         (&mut self.rows, Context { about: &mut self.about, options: &self.options, out })
     }
 
-    fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, row {rows}"));
-    }
-
     /// Gives back the request that asked for the change, once.
     fn open(&mut self, out: &mut Emit) {
         let Some(upgrade) = self.opened.take() else { return };
@@ -187,45 +195,12 @@ impl WebSocket {
         rows.open(*upgrade, &mut context);
     }
 
-    /// Reads the front of `bytes` as far as it can be understood; the number of bytes that are done with.
-    fn read(&mut self, side: Side, at: TraceNs, bytes: &[u8], out: &mut Emit) -> usize {
-        let mut used = 0;
-        loop {
-            let rest = &bytes[used..];
-            let half = self.half(side);
-            if half.dead {
-                out.undecoded_bytes += rest.len() as u64;
-                return bytes.len();
-            }
-            if half.searching {
-                let (skipped, found) = self.search(side, rest, out);
-                used += skipped;
-                if !found {
-                    return used;
-                }
-                continue;
-            }
-            if !rest.is_empty() {
-                half.started.get_or_insert(at);
-            }
-            let Step { used: here, event } = self.talk.read(side, rest);
-            let Some(event) = event else { return used };
-            used += here;
-            if matches!(event, Event::Malformed(_)) {
-                // One byte is passed over, so that the search for the next frame gets on.
-                used += 1;
-                out.undecoded_bytes += 1;
-            }
-            self.take(side, at, here as u64, event, out);
-        }
-    }
-
     /// What the next `used` bytes of one side are.
     fn take(&mut self, side: Side, at: TraceNs, used: u64, event: Event<'_>, out: &mut Emit) {
         match event {
             Event::Data { opening, part, end } => self.data(side, at, used, (opening, part, end), out),
             Event::Control { kind, payload } => {
-                let started = self.half(side).started.take().unwrap_or(at);
+                let started = self.half(side).lane.started.take().unwrap_or(at);
                 let (rows, mut context) = self.context(out);
                 rows.control(side, kind, payload, used, (started, at), &mut context);
             }
@@ -237,20 +212,10 @@ impl WebSocket {
         }
     }
 
-    fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {
-        let (skipped, found) = out.pass_over(find_start(side, bytes));
-        if found {
-            self.talk.restart(side);
-            self.half(side).searching = false;
-            self.half(side).started = None;
-        }
-        (skipped, found)
-    }
-
     /// A part of a message of so many bytes on the wire: what begins it if that is in it, and whether it ends with it.
     fn data(&mut self, side: Side, at: TraceNs, used: u64, event: (Option<Opening>, Part<'_>, bool), out: &mut Emit) {
         let (opening, part, end) = event;
-        let started = self.half(side).started.take().unwrap_or(at);
+        let started = self.half(side).lane.started.take().unwrap_or(at);
         if let Some(opening) = opening {
             let row = (side == Side::Client).then(|| self.rows.asking(opening.kind, started, &mut self.about, out));
             let keep = if self.options.keep_responses { Keep::Whole } else { Keep::Digest };
@@ -286,9 +251,9 @@ impl WebSocket {
 
     /// Framing of one side is lost: what was under way is given back, and the next frame is looked for.
     fn lose(&mut self, side: Side, at: TraceNs, hole: Hole, out: &mut Emit) {
-        let was_searching = std::mem::replace(&mut self.half(side).searching, true);
+        let was_searching = std::mem::replace(&mut self.half(side).lane.searching, true);
         let in_message = self.half(side).message.is_some();
-        self.half(side).started = None;
+        self.half(side).lane.started = None;
         self.half(side).inflater.miss();
         if !matches!(hole, Hole::Inside { .. }) {
             self.issue("websocket-frames-lost", out);
@@ -299,15 +264,6 @@ impl WebSocket {
             }
         } else {
             self.end_message(side, at, Some(Flag::Truncated), out);
-        }
-    }
-
-    /// Throws away what one side held back: what follows it will not come.
-    fn drop_held(&mut self, side: Side, out: &mut Emit) {
-        let held = std::mem::take(&mut self.half(side).held);
-        out.undecoded_bytes += held.len() as u64;
-        if !held.is_empty() && !self.half(side).searching {
-            self.issue("websocket-frame-cut", out);
         }
     }
 }
