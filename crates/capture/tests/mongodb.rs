@@ -100,7 +100,7 @@ fn answers_are_matched_by_number() {
         brief(&out),
         [
             "request find shop.orders OK ok 3",
-            "request insert shop.orders code 11000 bad 1",
+            "request insert shop.orders DuplicateKey bad 1",
             "request getMore shop.orders CursorNotFound bad 1",
             "message delete shop.orders - - -",
             "request ping admin - - -",

@@ -76,6 +76,16 @@ const SETUP: &[&str] = &["hello", "isMaster", "ismaster", "saslStart", "saslCont
 const SECRET: &[&str] = &["saslStart", "saslContinue", "authenticate", "getnonce", "createUser", "updateUser", "copydbsaslstart"];
 /// Commands whose result may go to a collection.
 const PIPELINES: &[&str] = &["aggregate", "mapReduce"];
+/// Errors of single writes, which the server does not name, by their numbers in its `error_codes.yml`.
+const ERRORS: &[(u16, &str)] = &[
+    (13, "Unauthorized"),
+    (50, "MaxTimeMSExpired"),
+    (64, "WriteConcernFailed"),
+    (66, "ImmutableField"),
+    (112, "WriteConflict"),
+    (121, "DocumentValidationFailure"),
+    (11_000, "DuplicateKey"),
+];
 /// Members that hold what an answer gives.
 const BATCHES: &[&str] = &["firstBatch", "nextBatch"];
 /// Members that hold what a write is about.
@@ -396,7 +406,9 @@ fn conclude(body: &Body<'_>, row: &mut Exchange, out: &mut Emit) {
     let failed = failed || not_ok || in_write.is_some() || document.get("$err").is_some();
     let told = if not_ok { *document } else { in_write.unwrap_or(*document) };
     let named = told.get("codeName").and_then(|name| name.text().map(cut));
-    let numbered = || told.get("code").and_then(|code| code.number()).map(|code| format!("code {code}"));
+    let code = told.get("code").and_then(|code| code.number());
+    let known = |code: f64| ERRORS.iter().find(|(number, _)| f64::from(*number) == code).map(|(_, name)| (*name).to_owned());
+    let numbered = || code.map(|code| known(code).unwrap_or_else(|| format!("code {code}")));
     let status = if failed { named.or_else(numbered).unwrap_or_else(|| "failed".to_owned()) } else { "OK".to_owned() };
     (row.status, row.ok) = (Some(out.names.get(&status)), Some(!failed));
     let cursor = cursor.or_else(|| match document.get("cursor")?.document()?.get("id")? {
