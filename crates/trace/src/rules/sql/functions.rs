@@ -75,7 +75,10 @@ const READS: &[&str] = &[
      pg_prepared_statement pg_available_extensions pg_partition_tree pg_partition_root pg_partition_ancestors pg_xact_status \
      pg_has_role txid_current txid_current_if_assigned txid_current_snapshot txid_status pg_current_xact_id pg_snapshot_xmin \
      pg_sequence_last_value pg_sequence_parameters col_description obj_description shobj_description to_regclass to_regtype to_regproc \
-     to_regprocedure to_regnamespace to_regrole acldefault aclexplode makeaclitem row_security_active oidvectortypes",
+     to_regprocedure to_regnamespace to_regrole acldefault aclexplode makeaclitem row_security_active oidvectortypes \
+     getdatabaseencoding ts_token_type pg_relation_is_publishable pg_collation_is_visible pg_conversion_is_visible pg_opclass_is_visible \
+     pg_operator_is_visible pg_opfamily_is_visible pg_statistics_obj_is_visible pg_ts_config_is_visible pg_ts_dict_is_visible \
+     pg_ts_parser_is_visible pg_ts_template_is_visible operator",
     // Types with a length, and what is written as a call.
     "varchar character varying bpchar numeric decimal dec float double real bit varbit binary varbinary signed unsigned timetz int integer \
      bigint smallint tinyint vector halfvec sets rollup cube group lateral partition index repeatable bernoulli columns ordinality straight_join \

@@ -173,6 +173,7 @@ fn what_reads_is_a_read() {
         "WITH a AS MATERIALIZED (SELECT replace('a', 'b', 'c')) SELECT * FROM a",
         "SELECT a FROM t GROUP BY GROUPING SETS ((a), (a, b)) HAVING max(a) > 1",
         "SELECT pg_catalog.pg_get_userbyid(1), current_setting('a'), has_table_privilege('t', 'select')",
+        "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) '^(t)$' AND pg_catalog.pg_table_is_visible(c.oid)",
         "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t TABLESAMPLE bernoulli (10)",
         "EXPLAIN DELETE FROM t",
         "COPY t TO STDOUT",
