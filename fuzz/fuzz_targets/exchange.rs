@@ -6,7 +6,7 @@ use bytes::Bytes;
 use capture::redact::{Policy, Redactor};
 use libfuzzer_sys::fuzz_target;
 use trace::rules::{HttpRequest, Rules};
-use trace::{Exchange, Flag, Header};
+use trace::{Exchange, Flag, Header, Name};
 
 fuzz_target!(|data: &[u8]| {
     // Method, target, one header's name and value, body: each ends with a line.
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     let (method, target, name) = (text(part()), text(part()), text(part()));
     let (value, body) = (Bytes::copy_from_slice(part()), Bytes::copy_from_slice(part()));
     let length = Header { name: "Content-Length".into(), value: body.len().to_string().into() };
-    let headers = vec![Header { name, value }, length];
+    let headers = vec![Header { name: Name::from(&*name), value }, length];
 
     let rules = Rules::builtin();
     let request = HttpRequest { method: &method, target: &target, headers: &headers, body: &body };

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, reason = "each test and fuzz target uses its part of it")]
 
 use capture::dissect::{Connection, Dissector, Emit, Handover, Options, PROTOCOLS, Protocol};
+use capture::redact::{Policy, Redactor};
 use trace::{Exchange, Flag, Name, Names, TraceNs};
 use wire::Side;
 
@@ -137,13 +138,15 @@ pub fn brief_sql(out: &Emit, with_items: bool) -> Vec<String> {
     out.exchanges.iter().map(one).collect()
 }
 
-/// What holds whatever was said: each row of a connection comes once, and no answer before its request.
+/// What holds whatever was said: each row of a connection comes once, no answer before its request; and secrets can be looked for in it.
 #[track_caller]
 pub fn check_rows(out: &Emit) {
     let mut places: Vec<u32> = out.exchanges.iter().map(|row| row.seq).collect();
     places.sort_unstable();
     assert!(places.iter().copied().eq(0..places.len() as u32), "{places:?}");
     assert!(out.exchanges.iter().all(|row| row.latency_ns.is_none_or(|ns| ns >= 0)));
+    let mut redactor = Redactor::new(Policy::Default, 7);
+    out.exchanges.iter().cloned().for_each(|mut row| redactor.redact(&mut row));
 }
 
 /// However the same bytes are cut, the same comes of them.
