@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rehearsal_tests::{Server, binary, finish, free_port, run, text};
+use rehearsal_tests::{Server, binary, finish, free_port, root, run, text};
 use tempfile::TempDir;
 
 struct Case {
@@ -46,6 +46,14 @@ fn a_file_that_is_no_capture_is_refused() {
     }
     run(&["import", text(&case.path("nowhere")), "-o", text(&out)]).expect_sentence(2, &["nowhere"]);
     run(&["import", text(case.dir.path()), "-o", text(&out)]).expect_sentence(2, &[]);
+    // Nothing but a file is replaced, and no folder is made.
+    let capture = root().join("captures/http1/curl-nginx/capture.pcap");
+    let elsewhere = Case::new();
+    let socket = elsewhere.path("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).expect("a socket in a temporary folder");
+    run(&["import", text(&capture), "-o", text(case.dir.path())]).expect_sentence(2, &["not a file"]);
+    run(&["import", text(&capture), "-o", text(&socket)]).expect_sentence(2, &["socket", "not a file"]);
+    run(&["import", text(&capture), "-o", text(&case.path("none/t.parquet"))]).expect_sentence(2, &["none/t.parquet"]);
     assert_eq!(std::fs::read_dir(case.dir.path()).unwrap().count(), 2, "leftovers");
 }
 

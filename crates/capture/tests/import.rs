@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use capture::Error;
 use capture::dissect::SessionBy;
-use capture::import::{ImportOptions, Progress, import};
+use capture::import::{ImportOptions, Progress, STOPPED, import};
 use capture::redact::Policy;
 use support::frames::{CLIENT, Host, PLAIN, SERVER, connection, pcap};
 use support::{exchanges, import_all};
@@ -256,6 +256,31 @@ fn several_files_are_merged_by_time_in_whatever_order_they_are_named() {
             sources.iter().map(|path| path.file_name().expect("a file").to_string_lossy().into_owned()).collect();
         assert_eq!(meta.sources.iter().map(|source| source.name.clone()).collect::<Vec<_>>(), names);
     }
+}
+
+/// Somebody stops the import as soon as something was read: what was read so far is a whole trace, which says so.
+#[test]
+fn what_was_read_until_a_stop_is_a_trace() {
+    let folder = folder();
+    let response = [&b"HTTP/1.1 200 OK\r\nContent-Length: 32768\r\n\r\n"[..], &[b'x'; 32768]].concat();
+    let one = |number: u16| {
+        connection(Host { port: 40_000 + number, ..CLIENT }, SERVER, &[(true, REQUEST), (false, response.as_slice())])
+    };
+    let all: Vec<(u64, Vec<u8>)> =
+        (0..200).flat_map(one).zip(0..).map(|(frame, index)| (START_NS + index * 1_000_000, frame)).collect();
+    let source = write(folder.path(), "a.pcap", &all);
+    let (options, output) = (ImportOptions::default(), folder.path().join("t.parquet"));
+    let file_bytes = fs::metadata(&source).expect("it was written").len();
+    let stop = |_| options.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let meta = import(&[source], &output, &options, &mut { stop }).expect("it is a capture");
+    let read = meta.loss.expect("a capture has an account").packets_read;
+    let kinds: Vec<&str> = meta.issues.iter().map(|issue| issue.kind.as_str()).collect();
+    assert!(0 < read && read < all.len() as u64 && kinds.contains(&STOPPED), "{read} of {} packets, {kinds:?}", all.len());
+    assert!(meta.sources[0].bytes < file_bytes, "{:?}", meta.sources);
+    // The first packets are those of the first connections; of the last of them, a part may be read.
+    let whole = read / (all.len() as u64 / 200);
+    let rows = exchanges(&output);
+    assert!((whole..=whole + 1).contains(&(rows.len() as u64)), "{} rows of {whole} connections", rows.len());
 }
 
 #[test]

@@ -82,6 +82,19 @@ impl AnswerBody {
         Self { coding, bytes: Vec::new(), bytes_max: keep.bytes_max(), digest: None }
     }
 
+    /// Gathers it in the room that another body has left (see [`AnswerBody::into_room`]).
+    #[must_use]
+    pub fn in_room(self, room: Vec<u8>) -> Self {
+        Self { bytes: room, ..self }
+    }
+
+    /// The empty room that it was gathered in, unless that is large.
+    #[must_use]
+    pub fn into_room(mut self) -> Vec<u8> {
+        self.bytes.clear();
+        if self.bytes.capacity() > 2 * ANSWER_DIGEST_BYTES_MAX { Vec::new() } else { self.bytes }
+    }
+
     /// The next part.
     pub fn push(&mut self, part: &[u8]) {
         if let Some(digest) = &mut self.digest {

@@ -156,6 +156,10 @@ impl HeldRows {
         self.bytes += bytes;
     }
 
+    pub(crate) fn rows(&self) -> usize {
+        self.orders.len()
+    }
+
     /// What all rows weigh.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

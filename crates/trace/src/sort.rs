@@ -13,6 +13,9 @@ use crate::limits::{SORT_BYTES_MAX, SORT_RUNS_MAX};
 use crate::rows::{HeldRows, Order};
 use crate::{Error, Exchange, Names, Result, TraceMeta, TraceNs, TraceReader, TraceWriter};
 
+/// Rows that are gathered before they are sorted in, however light they are: of more, a processor's caches hold nothing.
+const ROWS_MAX: usize = 48 << 10;
+
 /// Collects exchanges and writes them as one trace sorted by (`at`, `session`, `seq`, `stream`, `copy`). Memory stays within
 /// [`SORT_BYTES_MAX`] and a little; the rest waits in sorted runs beside the output, which are removed in every case.
 pub struct TraceSorter {
@@ -117,7 +120,8 @@ impl TraceSorter {
     /// [`Error::Io`] when a sorted run cannot be written. Nothing can be pushed or finished after that.
     pub fn push(&mut self, exchange: &Exchange) -> Result<()> {
         self.newest.push(exchange);
-        if self.newest.bytes() >= self.bytes_max { self.thread.sort_in(&mut self.newest) } else { Ok(()) }
+        let is_full = self.newest.bytes() >= self.bytes_max || self.newest.rows() >= ROWS_MAX;
+        if is_full { self.thread.sort_in(&mut self.newest) } else { Ok(()) }
     }
 
     /// Writes the trace. Times are shifted so that the first exchange is at 0; `meta.wall_start_unix_ns`, if given as the wall

@@ -27,11 +27,25 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
+    /// Whether a file can appear under this name: its folder is there, and so far the name is free or a file's.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot.
+    pub fn check(path: &Path) -> Result<()> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::metadata(folder.join(".")).map_err(|e| Error::io("create", path, e))?;
+        match std::fs::metadata(path) {
+            Ok(there) if !there.is_file() => Err(Error::io("replace", path, io::Error::other("it is not a file"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Creates `PATH.partial`.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be created.
+    /// [`Error::Io`] when it cannot be created, or [`AtomicFile::check`] fails.
     pub fn create(path: &Path) -> Result<Self> {
+        Self::check(path)?;
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);

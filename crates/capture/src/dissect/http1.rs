@@ -415,7 +415,7 @@ impl Http1 {
         self.odd(head.odd, out);
         let at = self.server.started.unwrap_or_default();
         let read = self.pending.front().is_some_and(|request| request.reads_answer(&self.options.rules));
-        let answer = Answer::begin(head, at, read || self.options.keep_responses);
+        let answer = Answer::begin(head, at, read || self.options.keep_responses, std::mem::take(&mut out.room));
         self.answer = Some(if self.talk.is_tunnel() { answer.changing_protocol(head, &mut out.names) } else { answer });
     }
 

@@ -76,6 +76,8 @@ pub struct Emit {
     sessions: Sessions,
     topics: kafka::Topics,
     targets: KnownTargets,
+    /// Empty, of the answer read last: most answers are short, and come one after the other.
+    room: Vec<u8>,
 }
 
 impl Emit {

@@ -4,13 +4,16 @@ mod reading;
 mod sources;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use trace::{Loss, TraceMeta, TraceSorter};
+use trace::{AtomicFile, Loss, TraceMeta, TraceSorter};
 
 use crate::dissect::{self, Emit, PROTOCOLS, Protocol, SessionBy};
 use crate::flow::{Config, Connections, Heard, Listener};
 use crate::redact::{Policy, Redactor};
 use crate::{Error, Result};
+pub use sources::STOPPED;
 use sources::Sources;
 
 /// What a user asked of an import.
@@ -26,6 +29,8 @@ pub struct ImportOptions {
     pub redaction: Policy,
     /// The key of the pseudonyms, for equal ones over several imports; by default one made from the captures themselves.
     pub redaction_key: Option<u128>,
+    /// Set by anybody: no more is read of files, and what was read becomes the trace. Standard input is read to its end.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// How far an import has come.
@@ -70,13 +75,14 @@ pub fn import(
     options: &ImportOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TraceMeta> {
+    AtomicFile::check(output)?;
     let sources = Sources::open(sources)?;
     let ImportOptions { decode, session_by, dissect, .. } = options.clone();
     let connections = Connections::new(Config { decode, session_by, dissect, ..Config::default() });
     let redactor = Redactor::new(options.redaction, options.redaction_key.unwrap_or(sources.key()));
     let writing = Writing { redactor, sorter: TraceSorter::new(output), exchanges: 0 };
     let mut making = Making { connections, writing, written: Ok(()) };
-    let read = reading::read(sources, |heard, read_bytes, packets| {
+    let read = reading::read(sources, &options.stop, |heard, read_bytes, packets| {
         heard.tell(&mut making);
         progress(Progress { read_bytes, packets, exchanges: making.writing.exchanges });
         std::mem::replace(&mut making.written, Ok(()))

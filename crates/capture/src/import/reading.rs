@@ -1,5 +1,6 @@
 //! Reading packets and putting them in order, on a thread of its own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -27,11 +28,15 @@ type Heard = (Batch, u64, u64);
 ///
 /// # Errors
 /// What reading or `take` failed with first.
-pub(super) fn read(sources: Sources, mut take: impl FnMut(&mut Batch, u64, u64) -> Result<()>) -> Result<Read> {
+pub(super) fn read(
+    sources: Sources,
+    stop: &AtomicBool,
+    mut take: impl FnMut(&mut Batch, u64, u64) -> Result<()>,
+) -> Result<Read> {
     let (out, heard) = sync_channel(BATCHES_WAITING_MAX);
     let (give_back, used) = channel();
     thread::scope(|scope| {
-        let reader = scope.spawn(move || Reader { sources, out, used, batch: Batch::default() }.run());
+        let reader = scope.spawn(move || Reader { sources, stop, out, used, batch: Batch::default() }.run());
         let taken = heard.iter().try_for_each(|(mut batch, read_bytes, packets): Heard| {
             take(&mut batch, read_bytes, packets)?;
             // The reader may be at the end, and want no more.
@@ -45,21 +50,25 @@ pub(super) fn read(sources: Sources, mut take: impl FnMut(&mut Batch, u64, u64) 
     })
 }
 
-struct Reader {
+struct Reader<'a> {
     sources: Sources,
+    stop: &'a AtomicBool,
     out: SyncSender<Heard>,
     /// Batches that were taken, for their room.
     used: Receiver<Batch>,
     batch: Batch,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn run(mut self) -> Result<Read> {
         let (mut decoder, mut reassembly) = (Decoder::default(), Reassembly::default());
         while let Some(packet) = self.sources.next()? {
             let at = TraceNs(packet.at_unix_ns);
             decoder.packet(&packet, |segment| reassembly.segment(at, segment, &mut self.batch));
             if self.batch.is_full() && !self.hand_on() {
+                break;
+            }
+            if self.stop.load(Ordering::Relaxed) && self.sources.stop() {
                 break;
             }
         }

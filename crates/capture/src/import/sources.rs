@@ -13,6 +13,9 @@ const KEY_BYTES: usize = 64 << 10;
 /// Keeps the key apart from the hashes in the footer, which everybody may see.
 const KEY_SEED: u64 = 0x7265_6461_6374_696f;
 
+/// The issue of a source that was not read to its end, since somebody wished so.
+pub const STOPPED: &str = "import-stopped";
+
 /// A source whose first packet is not due yet.
 struct Waiting {
     path: PathBuf,
@@ -34,6 +37,8 @@ pub(super) struct Sources {
     done: Vec<Option<Source>>,
     issues: Issues,
     packets: u64,
+    /// Whether standard input is one of them.
+    piped: bool,
     done_bytes: u64,
     key: u128,
 }
@@ -42,8 +47,9 @@ impl Sources {
     /// Opens every source once: what is no capture is found before anything is written.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         let done = paths.iter().map(|_| None).collect();
+        let piped = paths.iter().any(|path| path.as_os_str() == "-");
         let (waiting, open, issues) = (Vec::new(), Vec::new(), Issues::default());
-        let mut sources = Self { waiting, open, current: None, done, issues, packets: 0, done_bytes: 0, key: 0 };
+        let mut sources = Self { waiting, open, current: None, done, issues, packets: 0, piped, done_bytes: 0, key: 0 };
         let mut key = Xxh3::with_seed(KEY_SEED);
         for (place, path) in paths.iter().enumerate() {
             let mut reader = CaptureReader::open(path)?;
@@ -117,10 +123,29 @@ impl Sources {
 
     fn close(&mut self, ended: Open) -> Result<()> {
         let (source, issues) = ended.reader.finish()?;
-        self.done_bytes += source.bytes;
-        self.issues.merge(&issues);
-        self.done[ended.place] = Some(source);
+        self.enter(ended.place, source, &issues);
         Ok(())
+    }
+
+    fn enter(&mut self, place: usize, source: Source, issues: &Issues) {
+        self.done_bytes += source.bytes;
+        self.issues.merge(issues);
+        self.done[place] = Some(source);
+    }
+
+    /// Reads no more, unless standard input is read: whoever writes it is told to stop by who stops us, and what it has yet to say is not
+    /// lost. Whether it stopped.
+    pub fn stop(&mut self) -> bool {
+        if self.piped {
+            return false;
+        }
+        for Open { reader, place } in std::mem::take(&mut self.open) {
+            let number = reader.packet().number;
+            let (source, mut issues) = reader.finish_here();
+            issues.add(STOPPED, || format!("{}, after packet {number}; what follows was not read", source.name));
+            self.enter(place, source, &issues);
+        }
+        true
     }
 
     /// What the sources were, in the order in which they were named, and what was odd in them.

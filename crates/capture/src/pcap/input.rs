@@ -208,10 +208,15 @@ impl Window {
         Ok(())
     }
 
-    /// Reads what is left, so that the hash covers the whole source wherever reading stopped, and describes the source.
-    pub fn describe(&mut self) -> Result<Source> {
-        let tap = self.stream.tap_mut();
-        io::copy(tap, &mut io::sink()).map_err(|e| Error::io("read", &self.name, e))?;
-        Ok(Source { name: self.short.clone(), bytes: tap.bytes, hash: format!("{:032x}", tap.hash.digest128()) })
+    /// Reads what is left, so that the hash covers the whole source wherever reading stopped.
+    pub fn skip_rest(&mut self) -> Result<()> {
+        let read = io::copy(self.stream.tap_mut(), &mut io::sink());
+        read.map(|_| ()).map_err(|e| Error::io("read", &self.name, e))
+    }
+
+    /// The source, as far as it was read.
+    pub fn describe(&self) -> Source {
+        let tap = self.stream.tap();
+        Source { name: self.short.clone(), bytes: tap.bytes, hash: format!("{:032x}", tap.hash.digest128()) }
     }
 }

@@ -171,7 +171,14 @@ impl CaptureReader {
     /// # Errors
     /// [`Error::Io`] when the source cannot be read.
     pub fn finish(mut self) -> Result<(Source, Issues)> {
-        Ok((self.window.describe()?, self.issues))
+        self.window.skip_rest()?;
+        Ok(self.finish_here())
+    }
+
+    /// As [`CaptureReader::finish`], of a source that is not read to its end: its size and hash are those of what was read.
+    #[must_use]
+    pub fn finish_here(self) -> (Source, Issues) {
+        (self.window.describe(), self.issues)
     }
 }
 

@@ -12,7 +12,7 @@ use trace::rules::Rules;
 
 use super::Done;
 use crate::failure::Failure;
-use crate::output;
+use crate::{interrupt, output};
 
 pub const EXAMPLE: &str = "Examples:
   rehearsal import captures/http1/curl-nginx/capture.pcap -o t.parquet
@@ -69,7 +69,8 @@ pub fn run(words: Words) -> Result<Done, Failure> {
     })?;
     shown.end();
     output::say(&if words.json { serde_json::to_string_pretty(&meta)? } else { account(&output, &meta) })?;
-    Ok(Done::Fine)
+    let stopped = meta.issues.iter().any(|issue| issue.kind == import::STOPPED);
+    Ok(if stopped { Done::Finding } else { Done::Fine })
 }
 
 fn default_output(source: &Path) -> PathBuf {
@@ -83,7 +84,7 @@ fn options(words: &Words) -> Result<ImportOptions, Failure> {
     let rules = words.rules.as_deref().map_or_else(|| Ok(Rules::builtin()), |path| Rules::load(path).map(Arc::new))?;
     let dissect = dissect::Options { keep_responses: words.keep_responses, rules, ..dissect::Options::default() };
     let (session_by, redaction, redaction_key) = (words.session_by.clone(), words.redact, words.redact_key);
-    Ok(ImportOptions { decode, session_by, dissect, redaction, redaction_key })
+    Ok(ImportOptions { decode, session_by, dissect, redaction, redaction_key, stop: interrupt::flag()? })
 }
 
 fn policy(name: &str) -> Result<Policy, String> {

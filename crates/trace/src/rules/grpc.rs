@@ -307,7 +307,8 @@ mod tests {
         let plain = [&b"\x0a\x04docs\x12\x80\x01"[..], &[7; 128]].concat();
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-        (gzip.write_all(&plain).expect("it is memory"), zlib.write_all(&plain).expect("it is memory"));
+        gzip.write_all(&plain).expect("it is memory");
+        zlib.write_all(&plain).expect("it is memory");
         let packed = [
             gzip.finish().expect("it is memory"),
             zlib.finish().expect("it is memory"),

@@ -19,10 +19,16 @@ pub(in crate::dissect) struct Answer {
 }
 
 impl Answer {
-    /// An answer whose first byte was captured `at`; `whole` says whether its body has to be read or kept.
-    pub fn begin(head: &ResponseHead<'_>, at: TraceNs, whole: bool) -> Self {
+    /// An answer whose first byte was captured `at`; `whole` says whether its body has to be read or kept. It is gathered in `room`.
+    pub fn begin(head: &ResponseHead<'_>, at: TraceNs, whole: bool, room: Vec<u8>) -> Self {
         let coding = if whole { Coding::of(head.headers.get("content-encoding")) } else { Coding::None };
-        Self { informational: head.informational, ..Self::new(head.status, coding, at, whole) }
+        let answer = Self::new(head.status, coding, at, whole);
+        Self { informational: head.informational, body: answer.body.in_room(room), ..answer }
+    }
+
+    /// The empty room that its body was gathered in.
+    pub fn into_room(self) -> Vec<u8> {
+        self.body.into_room()
     }
 
     /// The final answer in whatever HTTP.

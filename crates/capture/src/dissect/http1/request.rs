@@ -163,6 +163,8 @@ impl Pending {
         }
         if options.keep_responses {
             exchange.response = answer.kept(options.body_bytes_max);
+        } else {
+            out.room = answer.into_room();
         }
     }
 
