@@ -449,7 +449,7 @@ fn seeds_for_fuzz_targets() {
 }
 
 /// Byte by byte; and each segment cut in two at each of its bytes, in connections of which that is no more than 1 MiB to read. Of longer
-/// ones so many cuts: one byte before, at and behind the ends of messages, and others chosen by chance.
+/// ones so many cuts (`REHEARSAL_CUT_BYTES` allows more): one byte before, at and behind the ends of messages, and others chosen by chance.
 #[test]
 fn every_two_way_cut_gives_the_same_exchanges() {
     let Some(corpus) = corpus("every_two_way_cut_gives_the_same_exchanges") else { return };

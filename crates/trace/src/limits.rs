@@ -18,7 +18,7 @@ pub const BATCH_ROWS_MAX: usize = 8192;
 /// Body and text bytes decoded at once.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Exchanges held in memory while sorting, in bytes; past it the earlier ones are written.
-pub const SORT_BYTES_MAX: usize = 96 << 20;
+pub const SORT_BYTES_MAX: usize = 64 << 20;
 /// Sorted runs merged at once.
 pub const SORT_RUNS_MAX: usize = 64;
 /// Distinct names an interner remembers.

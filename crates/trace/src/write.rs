@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
@@ -17,11 +17,14 @@ use crate::limits::{ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS_MAX, ROW_GROUPS_ENCODED_
 use crate::rows::{HeldRows, Order, TraceColumns, row_bytes};
 use crate::{Error, Exchange, Result, TraceMeta, TraceNs, schema};
 
+/// Bytes that are written at once, since Parquet hands on a few kilobytes at a time.
+const WRITE_BYTES: usize = 256 << 10;
+
 /// A file that appears under its name only when it is whole: written beside it as `NAME.partial`, then renamed. Dropped before
 /// [`AtomicFile::commit`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
-    file: Option<File>,
+    file: Option<BufWriter<File>>,
     path: PathBuf,
     partial: PathBuf,
 }
@@ -50,7 +53,7 @@ impl AtomicFile {
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         let file = File::create(&partial).map_err(|e| Error::io("create", path, e))?;
-        Ok(Self { file: Some(file), path: path.to_owned(), partial })
+        Ok(Self { file: Some(BufWriter::with_capacity(WRITE_BYTES, file)), path: path.to_owned(), partial })
     }
 
     /// Gives the file its name.
@@ -58,9 +61,11 @@ impl AtomicFile {
     /// # Errors
     /// [`Error::Io`] when the disk is full or the rename fails.
     pub fn commit(mut self) -> Result<()> {
-        if let Some(file) = self.file.take() {
-            file.sync_data().map_err(|e| Error::io("write", &self.path, e))?;
+        if let Some(file) = &mut self.file {
+            let written = file.flush().and_then(|()| file.get_ref().sync_data());
+            written.map_err(|e| Error::io("write", &self.path, e))?;
         }
+        self.file = None;
         std::fs::rename(&self.partial, &self.path).map_err(|e| Error::io("write", &self.path, e))
     }
 }
@@ -71,13 +76,15 @@ impl Write for AtomicFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), File::flush)
+        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
     }
 }
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if self.file.take().is_some() {
+        if let Some(file) = self.file.take() {
+            // What was not written yet does not matter any more.
+            drop(file.into_parts());
             // Nothing more can be done about a leftover than to name it `.partial`, which it is.
             let _ = std::fs::remove_file(&self.partial);
         }

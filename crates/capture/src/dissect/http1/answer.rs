@@ -3,9 +3,12 @@
 use bytes::Bytes;
 use trace::rules::{RuleId, Rules};
 use trace::{AnswerBody, Coding, Header, Keep, Names, TraceNs};
-use wire::http1::ResponseHead;
+use wire::http1::{Body, ResponseHead};
 
 use super::request::headers;
+
+/// Bytes of room that are made for what a head says will come.
+const ROOM_BYTES_MAX: u64 = 64 << 10;
 
 /// The answer under way.
 pub(in crate::dissect) struct Answer {
@@ -20,7 +23,12 @@ pub(in crate::dissect) struct Answer {
 
 impl Answer {
     /// An answer whose first byte was captured `at`; `whole` says whether its body has to be read or kept. It is gathered in `room`.
-    pub fn begin(head: &ResponseHead<'_>, at: TraceNs, whole: bool, room: Vec<u8>) -> Self {
+    pub fn begin(head: &ResponseHead<'_>, at: TraceNs, whole: bool, mut room: Vec<u8>) -> Self {
+        if let Body::Length(bytes) = head.body
+            && whole
+        {
+            room.reserve(bytes.min(ROOM_BYTES_MAX) as usize);
+        }
         let coding = if whole { Coding::of(head.headers.get("content-encoding")) } else { Coding::None };
         let answer = Self::new(head.status, coding, at, whole);
         Self { informational: head.informational, body: answer.body.in_room(room), ..answer }
