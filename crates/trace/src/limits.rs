@@ -8,7 +8,7 @@ pub const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Bytes of any other answer's body that are gathered; of a longer one there is only the digest.
 pub const ANSWER_DIGEST_BYTES_MAX: usize = 4 << 10;
 /// A row group is closed when its rows weigh this before they are encoded.
-pub const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
+pub const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 /// Rows of a row group of a trace.
 pub const ROW_GROUP_ROWS_MAX: usize = 64 << 10;
 /// Row groups of one trace that are encoded at once.
