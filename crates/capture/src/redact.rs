@@ -273,8 +273,13 @@ impl Mask {
             let masked = self.parameters(body, "form");
             return (masked != body).then_some(masked);
         }
-        let looks_like_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-        looks_like_json.then(|| json::mask(body, is_secret_member, |value| self.pseudonym("json", value))).flatten()
+        self.json("json", body)
+    }
+
+    /// Masks a text that is JSON; `None` where there is nothing to mask.
+    fn json(&mut self, kind: &'static str, text: &[u8]) -> Option<Vec<u8>> {
+        let looks_like_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+        looks_like_json.then(|| json::mask(text, is_secret_member, |value| self.pseudonym(kind, value))).flatten()
     }
 }
 

@@ -202,7 +202,7 @@ pub(crate) fn properties(kind: &str, meta: Vec<KeyValue>) -> WriterProperties {
 
 /// What most of a trace is made of where bodies are kept.
 const BODY_COLUMNS: [&str; 2] = ["request", "response"];
-/// Their level of zstd: bodies come at the speed of the network, and the default level takes a third longer for a few percent.
+/// Their level of zstd: bodies come at the speed of the network, and the default level, which packs them better, takes longer.
 const BODY_LEVEL: i32 = -2;
 
 /// Numbers of outcomes and instants: new in nearly every row, or the same in nearly all. Deltas take next to no room for both, and no

@@ -47,14 +47,14 @@ fn messages_that_come_byte_by_byte_are_looked_at_once() {
     http1("a body", b"POST / HTTP/1.1\r\nContent-Length: 4294967295\r\n\r\n");
     http1("a chunk", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n");
     http1("a trailer", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: ");
-    check("a frame of data", b"\x00\xff\xff\x00\0\0\0\0\x01", b'a', || {
-        let mut talk = http2::Conversation::joined_late();
-        move |bytes| found(talk.read(Client, bytes))
-    });
-    check("a frame of nothing known", b"\x00\xff\xff\xee\0\0\0\0\x01", b'a', || {
-        let mut talk = http2::Conversation::joined_late();
-        move |bytes| found(talk.read(Client, bytes))
-    });
+    let http2 = |what, front: &[u8]| {
+        check(what, front, b'a', || {
+            let mut talk = http2::Conversation::joined_late();
+            move |bytes| found(talk.read(Client, bytes))
+        });
+    };
+    http2("a frame of data", b"\x00\xff\xff\x00\0\0\0\0\x01");
+    http2("a frame of nothing known", b"\x00\xff\xff\xee\0\0\0\0\x01");
     check("a WebSocket message", b"\x82\xff\0\0\0\0\xff\xff\xff\xff\0\0\0\0", b'a', || {
         let mut talk = websocket::Conversation::new();
         move |bytes| found(talk.read(Client, bytes))

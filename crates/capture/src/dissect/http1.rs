@@ -232,8 +232,7 @@ impl Http1 {
     }
 
     fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, seq) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {seq}"));
+        self.about.issue(kind, out);
     }
 
     fn odd(&self, oddities: Oddities, out: &mut Emit) {

@@ -129,8 +129,7 @@ impl Lanes for Http2 {
     }
 
     fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+        self.about.issue(kind, out);
     }
 
     fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {

@@ -195,6 +195,11 @@ impl Connection {
         Self { session, client, server, endpoint, from_start, stream: 0, rows: 0, upgrade: None }
     }
 
+    /// Counts something odd, at the request that comes next.
+    fn issue(&self, kind: &str, out: &mut Emit) {
+        out.issues.add(kind, || format!("connection {}, request {}", self.session, self.rows));
+    }
+
     /// The next row, with what all rows of a connection share: its session and place in it, its server, and whether recording began later
     /// than the connection. `at` is its first byte.
     pub fn row(&mut self, kind: Kind, at: TraceNs) -> Exchange {

@@ -178,8 +178,7 @@ impl Mongo {
     }
 
     fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+        self.about.issue(kind, out);
     }
 
     fn take(&mut self, index: usize) -> Option<Pending> {

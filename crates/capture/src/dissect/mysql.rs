@@ -156,8 +156,7 @@ impl Lanes for Mysql {
     }
 
     fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+        self.about.issue(kind, out);
     }
 
     /// Reads the front of what was sent, through its compression if there is one.

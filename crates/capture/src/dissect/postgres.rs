@@ -152,8 +152,7 @@ impl Lanes for Postgres {
     }
 
     fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+        self.about.issue(kind, out);
     }
 
     fn search(&mut self, side: Side, bytes: &[u8], out: &mut Emit) -> (usize, bool) {

@@ -38,14 +38,6 @@ impl Connections {
         let Loss { connections, undecoded, .. } = loss;
         (emit, Loss { connections, undecoded, ..account.loss })
     }
-
-    /// Lets a connection that is probed wait for more bytes no longer.
-    fn give_up(shared: &mut Shared, connection: &mut Connection) {
-        if connection.held_bytes() > 0 {
-            connection.decide(true, shared);
-            shared.emit.issues.add("probing-bytes-limit", || format!("more than {PROBING_BYTES_MAX} bytes"));
-        }
-    }
 }
 
 impl Listener for Connections {
@@ -70,12 +62,12 @@ impl Listener for Connections {
             Heard::Finish(at) => connection.finish(at, shared),
             Heard::Forget => connection.account(shared),
         }
-        self.probing_bytes = self.probing_bytes + connection.held_bytes() - held_before;
-        if self.probing_bytes > PROBING_BYTES_MAX {
-            let held_before = connection.held_bytes();
-            Self::give_up(shared, connection);
-            self.probing_bytes = self.probing_bytes + connection.held_bytes() - held_before;
+        let others_bytes = self.probing_bytes - held_before;
+        if connection.held_bytes() > 0 && others_bytes + connection.held_bytes() > PROBING_BYTES_MAX {
+            connection.decide(true, shared);
+            shared.emit.issues.add("probing-bytes-limit", || format!("more than {PROBING_BYTES_MAX} bytes"));
         }
+        self.probing_bytes = others_bytes + connection.held_bytes();
         if matches!(heard, Heard::Forget) {
             self.open[place] = None;
         }

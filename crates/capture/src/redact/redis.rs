@@ -7,7 +7,6 @@ use trace::Exchange;
 use wire::redis::{arguments, push_command};
 
 use super::Mask;
-use super::json;
 use super::names::is_secret_member;
 
 /// Arguments of a command that are looked at; longer ones are not kept where one of them may be secret.
@@ -49,18 +48,13 @@ fn arguments_masked<'a>(mask: &mut Mask, words: &[Cow<'a, [u8]>], are_fields: bo
         let new = if are_fields && at > 2 && is_secret_member(&words[at - 1]) {
             Some(mask.pseudonym("redis", &words[at]).into_bytes())
         } else {
-            json_masked(mask, &words[at])
+            mask.json("redis", &words[at])
         };
         if let Some(new) = new {
             (out[at], changed) = (Cow::Owned(new), true);
         }
     }
     changed.then_some(out)
-}
-
-fn json_masked(mask: &mut Mask, text: &[u8]) -> Option<Vec<u8>> {
-    let looks_like_json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
-    looks_like_json.then(|| json::mask(text, is_secret_member, |value| mask.pseudonym("redis", value))).flatten()
 }
 
 /// An answer with its secret strings masked: those behind a secret name, those that were asked for by one, and members of JSON texts.
@@ -82,8 +76,11 @@ fn answer_masked(mask: &mut Mask, answer: &[u8], asked: &[bool]) -> Option<Vec<u
         };
         let text = &behind[..behind.len().min(length)];
         rest = &behind[text.len()..];
-        let new =
-            if is_secret && line[0] == b'$' { Some(mask.pseudonym("redis", text).into_bytes()) } else { json_masked(mask, text) };
+        let new = if is_secret && line[0] == b'$' {
+            Some(mask.pseudonym("redis", text).into_bytes())
+        } else {
+            mask.json("redis", text)
+        };
         behind_secret = asked.is_empty() && is_secret_member(text);
         match new {
             Some(new) => {

@@ -1,7 +1,6 @@
 //! What requests are that came before.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
@@ -29,27 +28,21 @@ pub struct Class {
 /// Remembers what the targets of GET requests say: a page that is asked for again is the same thing again.
 #[derive(Debug, Default)]
 pub struct KnownTargets {
-    /// By hash of the target. Of targets with the same hash only the first is remembered.
-    known: HashMap<u64, (Box<str>, Class), RandomState>,
-    hasher: RandomState,
+    known: HashMap<Box<str>, Class, RandomState>,
 }
 
 impl KnownTargets {
     /// Says what a request is, as [`Rules::classify`] does; `rules` are the same in all calls.
     pub fn classify(&mut self, rules: &Rules, request: &HttpRequest<'_>, names: &mut Names) -> Class {
         let by_target = request.method == "GET" && request.body.is_empty();
-        let hash = if by_target { self.hasher.hash_one(request.target) } else { 0 };
-        if by_target
-            && let Some((target, class)) = self.known.get(&hash)
-            && **target == *request.target
-        {
+        if by_target && let Some(class) = self.known.get(request.target) {
             return class.clone();
         }
         let found = rules.classify(request);
         let (collection, operation) = (names.get(&found.collection), names.get(&found.operation));
         let class = Class { collection, operation, effect: found.effect, items: found.items, rule: found.rule };
         if by_target && self.known.len() < TARGETS_MAX && !rules.reads_headers(found.rule) {
-            self.known.entry(hash).or_insert_with(|| (request.target.into(), class.clone()));
+            self.known.insert(request.target.into(), class.clone());
         }
         class
     }

@@ -265,8 +265,7 @@ impl Redis {
     }
 
     fn issue(&self, kind: &str, out: &mut Emit) {
-        let (session, rows) = (self.about.session, self.about.rows);
-        out.issues.add(kind, || format!("connection {session}, request {rows}"));
+        self.about.issue(kind, out);
     }
 
     fn row(&mut self, kind: Kind, at: TraceNs, operation: &str, out: &mut Emit) -> Exchange {
